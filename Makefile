@@ -1,0 +1,42 @@
+# Two commands: `make demo` shows what the tool does, `make test` checks that it does it.
+# Both make their own environment in .venv on the first call and reuse it afterwards.
+
+PYTHON ?= python3
+# Anything pip understands, for example TORCH="torch==2.13.0 --index-url URL" for another build of torch.
+TORCH ?= torch==2.13.0
+
+BIN := .venv/bin
+
+.PHONY: demo test clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	mkdir -p demo
+	$(BIN)/kf upscale kf_core/examples/windmill.png --scale 4 --preset fast -o demo/result.png \
+		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
+
+test: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv demo build dist kernelfusion.egg-info .pytest_cache .ruff_cache .hypothesis
+	find kf_core tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say how far the environment is, so that nothing is installed twice.
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+# torch first and alone: it is the large one, and the build of it is the caller's choice.
+.venv/.torch: .venv/.made
+	$(BIN)/python -m pip install --disable-pip-version-check $(TORCH)
+	touch $@
+
+.venv/.installed: .venv/.torch pyproject.toml
+	$(BIN)/python -m pip install --disable-pip-version-check -e .
+	touch $@
+
+.venv/.dev: .venv/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -e ".[dev]"
+	touch $@

@@ -1,0 +1,263 @@
+"""Files in, files out: exact round trips, upright photos, and a clear BadInput for what cannot be used."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageCms
+
+from kf_core import BadInput
+from kf_core.examples import EXAMPLES, example
+from kf_core.picture import Picture, read_picture, write_picture
+
+LOSSLESS, ALL = [".png", ".tif", ".tiff", ".webp"], [".png", ".tif", ".jpg", ".jpeg", ".webp"]
+
+
+def noise(height: int = 40, width: int = 36, grey: bool = False, seed: int = 0) -> np.ndarray:
+    shape = (height, width) if grey else (height, width, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+arrays = st.builds(noise, st.integers(32, 48), st.integers(32, 48), st.booleans(), st.integers(0, 999))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("pictures")
+
+
+@settings(max_examples=60, deadline=None)
+@given(pixels=arrays, suffix=st.sampled_from(LOSSLESS))
+def test_lossless_formats_give_back_every_pixel(folder, pixels, suffix):
+    write_picture(folder / f"a{suffix}", Picture(pixels))
+    back = read_picture(folder / f"a{suffix}").pixels
+    assert back.dtype == np.uint8
+    if suffix == ".webp" and pixels.ndim == 2:  # there is no grey WebP
+        pixels = np.stack([pixels] * 3, axis=-1)
+    np.testing.assert_array_equal(back, pixels)
+
+
+@settings(max_examples=20, deadline=None)
+@given(pixels=arrays, suffix=st.sampled_from([".jpg", ".jpeg"]))
+def test_jpeg_is_close_in_every_colour(folder, pixels, suffix):
+    write_picture(folder / f"a{suffix}", Picture(pixels))
+    back = read_picture(folder / f"a{suffix}").pixels
+    assert back.shape == pixels.shape
+    # Noise is the worst case; with colour subsampling or at quality 85 the mean error exceeds 8.
+    assert np.abs(back.astype(int) - pixels).mean() < 6
+
+
+def test_profile_resolution_and_exif_are_carried_along(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Zeiss", 1
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: "2001:02:03 04:05:06", ExifTags.Base.ExifImageWidth: 36}
+    exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    first = tmp_path / "first.jpg"
+    Image.fromarray(noise()).save(first, icc_profile=profile, dpi=(300, 200), exif=exif)
+    picture = read_picture(first)
+    for suffix in ALL:
+        write_picture(tmp_path / f"b{suffix}", picture)
+        again = read_picture(tmp_path / f"b{suffix}")
+        assert again.profile == profile
+        if suffix == ".webp":
+            assert again.dpi is None
+        else:
+            assert again.dpi == pytest.approx((300, 200), abs=0.1)
+        with Image.open(tmp_path / f"b{suffix}") as image:
+            kept = image.getexif()
+            block = kept.get_ifd(ExifTags.IFD.Exif)
+            assert kept[ExifTags.Base.Make] == "Zeiss"
+            assert block[ExifTags.Base.DateTimeOriginal] == "2001:02:03 04:05:06"
+            assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+            assert ExifTags.Base.ExifImageWidth not in block
+
+
+UPRIGHT = {  # what EXIF means, in numpy
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg", ".webp"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_photos_are_turned_upright_once(tmp_path, orientation, suffix):
+    pixels, exif = noise(32, 48), Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Model] = orientation, "Box"
+    options = {".jpg": {"quality": 95, "subsampling": 0}, ".webp": {"lossless": True}}.get(suffix, {})
+    Image.fromarray(pixels).save(tmp_path / f"a{suffix}", exif=exif, **options)
+    picture = read_picture(tmp_path / f"a{suffix}")
+    assert np.abs(picture.pixels.astype(int) - UPRIGHT[orientation](pixels)).mean() < (6 if suffix == ".jpg" else 1e-9)
+    write_picture(tmp_path / "again.png", picture)
+    again = read_picture(tmp_path / "again.png")
+    np.testing.assert_array_equal(again.pixels, picture.pixels)
+    kept = Image.Exif()
+    kept.load(again.exif)
+    assert kept[ExifTags.Base.Model] == "Box" and ExifTags.Base.Orientation not in kept
+
+
+def saved(image: Image.Image, format: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+RGB, GREY = Image.fromarray(noise()), Image.fromarray(noise(grey=True))
+OPAQUE = Image.new("L", RGB.size, 255)
+HOLE = Image.new("L", RGB.size, 255)
+HOLE.putpixel((3, 4), 254)
+
+
+def with_alpha(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.putalpha(alpha)
+    return image
+
+
+@pytest.mark.parametrize(
+    "image, expected",
+    [
+        (RGB.convert("P"), np.array(RGB.convert("P").convert("RGB"))),
+        (GREY.convert("1"), np.array(GREY.convert("1")) * np.uint8(255)),
+        (with_alpha(RGB, OPAQUE), np.array(RGB)),
+        (with_alpha(GREY, OPAQUE), np.array(GREY)),
+    ],
+    ids=["palette", "one bit", "opaque RGB", "opaque grey"],
+)
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_simple_pixel_kinds_become_grey_or_rgb(tmp_path, image, expected, format):
+    (tmp_path / "a").write_bytes(saved(image, format))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a").pixels, expected)
+
+
+def test_camera_jpeg_with_a_preview_inside_is_its_photo(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(saved(GREY, "MPO", save_all=True, append_images=[OPAQUE], quality=95))
+    assert np.abs(read_picture(tmp_path / "a.jpg").pixels.astype(int) - np.array(GREY)).mean() < 6
+
+
+@pytest.mark.parametrize("exif", [b"nonsense", b"II*\0\x08\0\0\0"], ids=["nonsense", "cut off"])
+def test_unreadable_exif_costs_only_the_exif_and_no_warning(tmp_path, exif, recwarn):
+    (tmp_path / "a.png").write_bytes(saved(RGB, exif=b"Exif\0\0" + exif))
+    picture = read_picture(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.pixels, np.array(RGB))
+    assert picture.exif is None
+    assert not recwarn.list
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def tiff(side: int, bits: int, sample_format: int) -> bytes:
+    """An uncompressed RGB TIFF, little-endian: header, directory, three values for each of two tags, pixels."""
+    at = 8 + 2 + 11 * 12 + 4
+    tags = [(256, 4, 1, side), (257, 4, 1, side), (258, 3, 3, at), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, at + 12)]
+    tags += [(277, 3, 1, 3), (278, 4, 1, side), (279, 4, 1, side * side * 3 * bits // 8), (284, 3, 1, 1)]
+    tags += [(339, 3, 3, at + 6)]
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    values = struct.pack("<6H", *[bits] * 3, *[sample_format] * 3)
+    return b"II*\0" + struct.pack("<I", 8) + directory + values + bytes(side * side * 3 * bits // 8)
+
+
+def frames(format: str) -> bytes:
+    return saved(RGB, format, save_all=True, append_images=[Image.fromarray(noise(seed=1))])
+
+
+BAD = {  # name of the file: (its bytes, a word of the message)
+    "empty.png": (b"", "empty"),
+    "text.png": (b"Dear Sir or Madam, " * 99, "not a photo"),
+    "cut.png": (saved(RGB)[:-900], "damaged"),
+    "cut.jpg": (saved(RGB, "JPEG")[:-900], "damaged"),
+    "cut.tif": (saved(RGB, "TIFF")[:-900], "damaged"),
+    "cut.webp": (saved(RGB, "WEBP", lossless=True)[:-900], "damaged"),
+    "head.png": (saved(RGB)[:20], "damaged"),
+    "head.tif": (saved(RGB, "TIFF")[:9], "damaged"),
+    "noise.jpg": (b"\xff\xd8\xff\xe0" + noise(seed=5).tobytes(), "damaged"),
+    "alpha.png": (saved(with_alpha(RGB, HOLE)), "transparent"),
+    "alpha.tif": (saved(with_alpha(RGB, HOLE), "TIFF"), "transparent"),
+    "alpha.webp": (saved(with_alpha(RGB, HOLE), "WEBP", lossless=True), "transparent"),
+    "alpha-grey.png": (saved(with_alpha(GREY, HOLE)), "transparent"),
+    "alpha-palette.png": (saved(Image.new("P", (40, 40)), transparency=0), "transparent"),
+    "alpha-key.png": (saved(Image.new("RGB", (40, 40), (1, 2, 3)), transparency=(1, 2, 3)), "transparent"),
+    "16-rgb.png": (png(32, 32, 16, 2, bytes(32 * (1 + 32 * 6))), "16-bit"),
+    "16-grey.png": (png(32, 32, 16, 0, bytes(32 * (1 + 32 * 2))), "16-bit"),
+    "16-rgb.tif": (tiff(32, 16, 1), "16-bit"),
+    "16-grey.tif": (saved(Image.new("I;16", (32, 32)), "TIFF"), "16-bit"),
+    "float-rgb.tif": (tiff(32, 32, 3), "32-bit floating-point"),
+    "float-grey.tif": (saved(Image.new("F", (32, 32)), "TIFF"), "32-bit floating-point"),
+    "raw.dng": (saved(RGB, "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "raw"),
+    "cmyk.jpg": (saved(RGB.convert("CMYK"), "JPEG"), "CMYK"),
+    "cmyk.tif": (saved(RGB.convert("CMYK"), "TIFF"), "CMYK"),
+    "lab.tif": (saved(Image.new("LAB", (40, 40)), "TIFF"), "LAB"),
+    "bomb.png": (png(20_000, 20_000, 1, 0, b""), "too many pixels"),
+    "warning.png": (png(10_000, 10_000, 1, 0, b""), "too many pixels"),
+    "pages.tif": (frames("TIFF"), "2 pictures"),
+    "moving.png": (frames("PNG"), "2 pictures"),
+    "moving.webp": (frames("WEBP"), "2 pictures"),
+    "small.png": (saved(RGB.resize((31, 50))), "31 x 50"),
+    "flat.jpg": (saved(RGB.resize((90, 20)), "JPEG"), "90 x 20"),
+    "renamed.png": (saved(RGB, "GIF"), "GIF"),
+    "bitmap.bmp": (saved(RGB, "BMP"), "BMP"),
+    "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(50), "HEIC"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_refused_in_words_and_left_alone(tmp_path, name):
+    content, word = BAD[name]
+    (tmp_path / name).write_bytes(content)
+    with warnings.catch_warnings(), pytest.raises(BadInput) as caught:
+        warnings.simplefilter("error")  # nor may a warning reach the user
+        read_picture(tmp_path / name)
+    assert word in caught.value.message and name in caught.value.message
+    assert caught.value.hint
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == content
+
+
+def test_missing_file_folder_and_pipe_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path, word in [("none.png", "no file"), (".", "folder"), ("pipe", "ordinary"), ("a" * 300, "no file")]:
+        with pytest.raises(BadInput, match=word) as caught:
+            read_picture(tmp_path / path)
+        assert caught.value.hint
+
+
+@settings(max_examples=60, deadline=None)
+@given(suffix=st.sampled_from([".png", ".tif", ".jpg", ".webp"]), data=st.data())
+def test_damage_anywhere_is_a_picture_or_bad_input(folder, suffix, data):
+    write_picture(folder / f"whole{suffix}", Picture(noise()))
+    content = bytearray((folder / f"whole{suffix}").read_bytes())
+    for at in data.draw(st.lists(st.integers(0, min(400, len(content) - 1)), min_size=1, max_size=4)):
+        content[at] ^= data.draw(st.integers(1, 255))
+    (folder / f"broken{suffix}").write_bytes(content)
+    try:
+        pixels = read_picture(folder / f"broken{suffix}").pixels
+    except BadInput as error:
+        assert error.hint
+    else:
+        assert pixels.dtype == np.uint8 and min(pixels.shape[:2]) >= 32
+
+
+def test_the_examples_can_be_read():
+    assert len(EXAMPLES) == 8
+    for name in EXAMPLES:
+        assert read_picture(example(name)).pixels.shape[:2] == (128, 128)
+    with pytest.raises(BadInput):
+        example("../picture")
