@@ -53,22 +53,25 @@ def refine_kernel(
             x = data_step(clean, settings.trust * 0.01 / (variance + 0.01)).clamp(-1, 1)
             done += 1
             monitor.step("refining the kernel", done, total, partial(preview, inner(x, margin), kernel))
-        fitted = fit_kernel(x, lr, kernel, scale, settings.ridge)
+        fitted = fit_kernel(x, lr, kernel, scale, settings.ridge, settings.smoothness)
         kernel = centre((1 - settings.damping) * kernel + settings.damping * fitted)
     return kernel
 
 
-def fit_kernel(canvas: Tensor, lr: Tensor, start: Tensor, scale: int, ridge: float, iterations: int = 300) -> Tensor:
-    """argmin_{k >= 0} mean |A_k canvas - LR|^2 + ridge |k|^2, then sum 1, by accelerated projected gradients (FISTA).
+def fit_kernel(
+    canvas: Tensor, lr: Tensor, start: Tensor, scale: int, ridge: float, smoothness: float, iterations: int = 300
+) -> Tensor:
+    """argmin_{k >= 0} mean |A_k canvas - LR|^2 + ridge |k|^2 + smoothness |grad k|^2, then sum 1, by FISTA.
 
     The image enters only through the Gram matrix of its K x K windows, so an iteration costs K^4 and no convolution.
     """
     size = start.shape[-1]
-    windows = torch.cat(
-        [plane.unfold(0, size, scale).unfold(1, size, scale).reshape(-1, size**2) for plane in canvas[0]]
-    )
-    seen = torch.cat([plane.reshape(-1) for plane in lr[0]])
-    gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=lr.device)
+    planes = [plane.unfold(0, size, scale).unfold(1, size, scale).reshape(-1, size**2) for plane in canvas[0]]
+    windows, seen = torch.cat(planes), torch.cat([plane.reshape(-1) for plane in lr[0]])
+    one = torch.eye(size, device=lr.device)
+    steps = one[1:] - one[:-1]
+    rough = torch.kron(steps.T @ steps, one) + torch.kron(one, steps.T @ steps)
+    gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=lr.device) + smoothness * rough
     right = windows.T @ seen / len(seen)
     steepest = largest_eigenvalue(gram)
     kernel = start.reshape(-1)

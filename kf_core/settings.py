@@ -78,10 +78,11 @@ class RefineSettings:
 
     rounds: int = 0  # 0: the kernel of Algorithm 1 as it is
     steps: int = 6  # PD forward passes a round
-    start: int = 100  # first and last timestep of a round
+    start: int = 200  # first and last timestep of a round
     end: int = 10
     trust: float = 0.2  # mu, as in FinishSettings
-    ridge: float = 0.01  # variance of the image's own error, in [-1, 1] units
+    ridge: float = 0.004  # variance of the image's own error, in [-1, 1] units
+    smoothness: float = 0.02  # of the squared differences between neighbouring taps
     damping: float = 0.5  # share of the new kernel in the next
     tile: int = 256
     precision: str = "auto"
@@ -189,12 +190,12 @@ PRESETS: dict[str, Settings] = {
         refine=RefineSettings(rounds=6),
         finish=FinishSettings(method="plug_and_play"),
     ),
-    # The same at the full scale, on a larger crop, PD in every second iteration, with the prior adapted to the photo.
+    # More of the photo, more iterations, PD in every second one, and the prior adapted to the photo.
     "balanced": Settings(
         preset_name="balanced",
         kernel_crop=192,
         patches=PatchSettings(prior="bundled", steps=300, batch=4, learning_rate=1e-4),
-        recovery=replace(_WALK, unet_channels=32, prior_every=2, iterations=40),
+        recovery=replace(_WALK, prior_every=2, iterations=40),
         refine=RefineSettings(rounds=10),
         finish=FinishSettings(method="plug_and_play", steps=40),
     ),

@@ -1,0 +1,309 @@
+"""The phases one by one, on problems small enough for a second: learning patches, Algorithm 1, polishing, finishing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kf_core import Cancelled
+from kf_core.checkpoints import BUNDLED, load_prior
+from kf_core.degradation import Degradation, bicubic, cosine_similarity, gaussian_kernel, normalise, off_centre
+from kf_core.errors import Diverged
+from kf_core.finish import DataStep, denoise, finish
+from kf_core.learn_patches import learn_patches, learning_rate_at, random_crop, stratified_timesteps
+from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.progress import Monitor
+from kf_core.recover import recover
+from kf_core.refine import fit_kernel, refine_kernel
+from kf_core.schedule import NoiseSchedule
+from kf_core.settings import FinishSettings, PatchSettings, RecoverySettings, RefineSettings
+
+SCHEDULE = NoiseSchedule()
+LEARN = PatchSettings(steps=40, crop=16, batch=4, learning_rate=2e-3)
+TINY = RecoverySettings(
+    timesteps=(300, 100, 1), first_iterations=4, iterations=3, learning_rate=1e-3, final_learning_rate=1e-4,
+    unet_channels=4, unet_depth=3, inr_layers=3, inr_width=16,
+)  # fmt: skip
+FINISH, REFINE = FinishSettings(steps=3, precision="fp32"), RefineSettings(rounds=2, steps=2, precision="fp32")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """A sharp picture of overlapping flat rectangles, (1, 3, height, width) in [-1, 1]."""
+    generator, picture = seeded(seed), torch.zeros(1, 3, height, width)
+    for _ in range(height * width // 60):
+        top, left = (int(torch.randint(n, (1,), generator=generator)) for n in (height, width))
+        h, w = torch.randint(3, 15, (2,), generator=generator).tolist()
+        picture[..., top : top + h, left : left + w] = torch.rand(3, 1, 1, generator=generator) * 1.8 - 0.9
+    return picture
+
+
+def tiny_prior(seed: int = 0) -> PatchDiffusion:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return PatchDiffusion(8).eval().requires_grad_(False)
+
+
+def psnr(image: torch.Tensor, truth: torch.Tensor) -> float:
+    return float(10 * torch.log10(4 / (image - truth).square().mean()))
+
+
+# Phase 1
+
+
+def learn(settings: PatchSettings = LEARN, seed: int = 0, monitor: Monitor | None = None):
+    pictures = [blocks(40, 37)[0], ((blocks(30, 44, 1)[0] + 1) * 127.5).to(torch.uint8)]
+    network = tiny_prior(1)
+    return learn_patches(network, pictures, SCHEDULE, settings, seeded(seed), monitor or Monitor())
+
+
+def test_learning_lowers_the_loss_and_returns_a_frozen_network():
+    network, losses = learn(replace(LEARN, steps=120))
+    assert len(losses) == 120 and sum(losses[-30:]) < 0.8 * sum(losses[:30])
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("extra", [{}, {"augment": True, "ema": 0.9, "clip": 1.0, "warmup": 5, "crop": 12}])
+def test_learning_is_bit_identical_for_one_seed_and_not_for_another(extra):
+    settings = replace(LEARN, steps=6, **extra)
+    one, again, other = learn(settings), learn(settings), learn(settings, seed=1)
+    assert one[1] == again[1] and one[1] != other[1]
+    for a, b in zip(one[0].parameters(), again[0].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_every_option_of_learning_has_an_effect():
+    plain = learn(replace(LEARN, steps=6))[0]
+    for extra in ({"ema": 0.99}, {"clip": 1e-6}, {"augment": True}, {"warmup": 6}):
+        other = learn(replace(LEARN, steps=6, **extra))[0]
+        pairs = zip(plain.parameters(), other.parameters(), strict=True)
+        assert any(not torch.equal(a, b) for a, b in pairs), extra
+
+
+def test_the_learning_rate_falls_from_first_to_final_along_a_cosine():
+    settings = PatchSettings(steps=200, learning_rate=1e-3, final_learning_rate=1e-5)
+    rates = [learning_rate_at(step, settings) for step in range(201)]
+    assert rates[0] == pytest.approx(1e-3) and rates[200] == pytest.approx(1e-5)
+    assert rates[100] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert all(a > b for a, b in zip(rates, rates[1:], strict=False))
+    warm = replace(settings, warmup=10)
+    assert learning_rate_at(0, warm) == pytest.approx(1e-4) and learning_rate_at(9, warm) == pytest.approx(rates[9])
+    assert learning_rate_at(150, warm) == rates[150]
+
+
+def test_timesteps_are_one_from_each_slice_of_the_whole_range():
+    for count in (1, 4, 16):
+        drawn = torch.stack([stratified_timesteps(count, 1000, seeded(i)) for i in range(300)])
+        slices = (drawn - 1) * count // 1000
+        assert torch.equal(slices, torch.arange(count).expand(300, count))
+        assert int(drawn.min()) >= 1 and int(drawn.max()) <= 1000
+    assert int(drawn.min()) < 10 and int(drawn.max()) > 990
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_crops_are_square_in_range_and_from_the_picture(augment):
+    picture = torch.arange(3 * 40 * 50).reshape(3, 40, 50) / 3000 - 1  # every value occurs once
+    settings, generator, values = PatchSettings(crop=16, augment=augment), seeded(), set(picture.flatten().tolist())
+    crops = [random_crop([picture], settings, generator) for _ in range(40)]
+    assert {tuple(crop.shape) for crop in crops} == {(3, 16, 16)}
+    assert len({float(crop[0, 0, 0]) for crop in crops}) > 30
+    as_they_are = [set(crop.flatten().tolist()) <= values for crop in crops]
+    assert all(as_they_are) if not augment else 0 < sum(as_they_are) < 40
+    black_and_white = torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 32, 16)
+    assert set(random_crop([black_and_white], PatchSettings(crop=8), generator).flatten().tolist()) == {-1.0, 1.0}
+
+
+# Phase 2
+
+
+def run(settings: RecoverySettings = TINY, *, seed=0, monitor=None, known=None, prior=None, side=32, scale=2):
+    lr = bicubic(blocks(4 * side, 4 * side), side, side)
+    degradation = Degradation(6 * scale, scale, settings.padding)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        arguments = lr, degradation, prior or tiny_prior(), SCHEDULE, settings, seeded(seed), monitor or Monitor()
+        return recover(*arguments, known)
+
+
+OPTIONS = [
+    {"kernel_model": "direct_sigmoid"}, {"kernel_model": "direct_relu"}, {"kernel_model": "linear_cnn"},
+    {"method": "dip"}, {"separate_unets": True}, {"prior_gradient": False}, {"prior_every": 2},
+    {"prior_every": 2, "prior_gradient": False}, {"posterior_noise": "zero"}, {"com_weight": 100.0}, {"border": 3},
+    {"padding": "zeros"}, {"padding": "canvas"}, {"kernel_learning_rate": 1e-2, "kernel_final_learning_rate": 1e-3},
+    {"inr_omega": 10.0}, {"inr_extent": 0.5}, {"unet_depth": 2}, {"timesteps": (300, 50, 1)}, {"precision": "bf16"},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return run()
+
+
+@pytest.mark.parametrize("option", [{}, *OPTIONS], ids=str)
+def test_every_option_of_algorithm_1_gives_a_picture_and_a_kernel_and_has_an_effect(option, usual):
+    found = run(replace(TINY, **option))
+    side = 64 if option.get("padding") != "canvas" else 64 + 10
+    assert found.image.shape == (1, 3, side, side) and found.kernel.shape == (12, 12)
+    assert bool(torch.isfinite(found.image).all()) and float(found.image.abs().max()) <= 1
+    assert float(found.kernel.sum()) == pytest.approx(1, abs=1e-3) and found.consistency > 0
+    assert not found.image.requires_grad and not found.kernel.requires_grad
+    same = found.image.shape == usual.image.shape and torch.equal(found.image, usual.image)
+    assert same == (option == {})
+    assert torch.equal(found.kernel, usual.kernel) == (option == {})
+
+
+def test_algorithm_1_depends_on_the_seed(usual):
+    assert not torch.equal(run(seed=1).image, usual.image)
+
+
+def test_algorithm_1_explains_the_photo_better_the_longer_it_runs(usual):
+    longer = run(replace(TINY, first_iterations=40, iterations=20, learning_rate=5e-3))
+    assert longer.consistency < 0.5 * usual.consistency
+
+
+def test_the_centre_of_mass_weight_pulls_the_kernel_to_the_middle():
+    settings = replace(TINY, kernel_model="direct_relu", kernel_learning_rate=5e-2, timesteps=(300,), border=2)
+    free, held = (float(off_centre(run(replace(settings, first_iterations=15, com_weight=w)).kernel)) for w in (0, 10))
+    assert held < 0.5 * free
+
+
+def test_a_known_kernel_is_used_and_returned_as_it_is(usual):
+    known = normalise(gaussian_kernel(12, 1.0).roll(2, 0))
+    found = run(known=known)
+    assert torch.equal(found.kernel, known) and not torch.equal(found.image, usual.image)
+
+
+# Cancelling and divergence, everywhere
+
+
+def phases(monitor: Monitor, prior: PatchDiffusion) -> dict:
+    lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5)
+    common = {"prior": prior, "schedule": SCHEDULE, "generator": seeded(), "monitor": monitor}
+    return {
+        "learn": lambda: learn_patches(prior, [blocks(40, 40)[0]], SCHEDULE, LEARN, seeded(), monitor),
+        "recover": lambda: run(monitor=monitor, prior=prior),
+        "refine": lambda: refine_kernel(lr, kernel, 2, settings=REFINE, **common),
+        "finish": lambda: finish(lr, kernel, 2, settings=replace(FINISH, steps=6), **common),
+    }
+
+
+@pytest.mark.parametrize("phase", ["learn", "recover", "refine", "finish"])
+def test_cancelling_takes_effect_after_the_iteration_it_was_asked_in(phase):
+    asked, reports, passes = [], [], []
+    prior = tiny_prior()
+    prior.register_forward_hook(lambda *_: passes.append(1))
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(Cancelled):
+        phases(Monitor(reports.append, stop), prior)[phase]()
+    assert (len(asked), len(reports), len(passes)) == (3, 2, 3)
+    assert [report.step for report in reports] == [1, 2] and reports[0].total > 3
+
+
+@pytest.mark.parametrize("phase", ["learn", "recover"])
+def test_numbers_that_run_away_end_the_run(phase):
+    prior = tiny_prior()
+    prior.register_forward_hook(lambda _, __, out: out * float("nan"))
+    with pytest.raises(Diverged) as caught:
+        phases(Monitor(), prior)[phase]()
+    assert caught.value.hint
+
+
+def test_the_monitor_keeps_times_and_gives_previews():
+    reports = []
+    monitor = Monitor(reports.append)
+    finish(bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5), 2, tiny_prior(), SCHEDULE, FINISH, seeded(), monitor)
+    assert monitor.iterations == {"sharpening the picture": 3} and monitor.seconds["sharpening the picture"] > 0
+    seen = reports[-1].preview()
+    assert seen["image"].shape == (64, 64, 3) and 0 <= seen["image"].min() and seen["image"].max() <= 1
+    assert seen["kernel"].shape == (12, 12)
+    assert reports[-1].seconds_left == 0 and reports[0].seconds_left > 0
+
+
+# The kernel from a picture, the picture from a kernel
+
+
+@pytest.mark.parametrize(("scale", "size"), [(2, 8), (3, 9), (4, 12)])
+def test_the_kernel_is_found_from_the_true_picture(scale, size):
+    degradation, truth = Degradation(size, scale, "canvas"), torch.zeros(size, size)
+    truth[2 : size - 1, size // 2] = truth[size // 2, 3:] = 1  # a crooked cross
+    canvas = torch.rand(1, 3, *degradation.hr_size(30, 28), generator=seeded()) * 2 - 1
+    lr, start = degradation(canvas, normalise(truth)), gaussian_kernel(size, scale / 2)
+    found = fit_kernel(canvas, lr, start, scale, ridge=1e-6, smoothness=0.0)
+    assert float(found.sum()) == pytest.approx(1, abs=1e-5) and float(found.min()) >= 0
+    assert cosine_similarity(start, truth) < 0.8 and cosine_similarity(found, truth) > 0.99
+
+
+@pytest.mark.parametrize(("ridge", "smoothness"), [(0.1, 0.0), (0.01, 0.05)])
+def test_where_no_tap_is_zero_the_fit_is_the_solution_of_the_normal_equations(ridge, smoothness):
+    degradation, truth = Degradation(6, 2, "canvas"), gaussian_kernel(6, 2.5)
+    canvas = torch.rand(1, 3, *degradation.hr_size(20, 20), generator=seeded()) * 2 - 1
+    lr = degradation(canvas, truth)
+    planes = [degradation(canvas, tap.reshape(6, 6)).flatten() for tap in torch.eye(36)]
+    windows = torch.stack(planes, dim=1).double()
+    grid = torch.arange(36).reshape(6, 6)
+    pairs = torch.cat([torch.stack([grid[1:].flatten(), grid[:-1].flatten()], 1),
+                       torch.stack([grid[:, 1:].flatten(), grid[:, :-1].flatten()], 1)])  # fmt: skip
+    slopes = torch.eye(36).double()[pairs[:, 0]] - torch.eye(36).double()[pairs[:, 1]]
+    gram = windows.T @ windows / len(windows) + ridge * torch.eye(36) + smoothness * slopes.T @ slopes
+    expected = torch.linalg.solve(gram, windows.T @ lr.flatten().double() / len(windows)).reshape(6, 6)
+    assert float(expected.min()) > 0
+    found = fit_kernel(canvas, lr, torch.full((6, 6), 1 / 36), 2, ridge=ridge, smoothness=smoothness)
+    torch.testing.assert_close(found.double(), expected / expected.sum(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("scale", "size", "mu"), [(2, 8, 0.3), (3, 7, 0.05), (4, 8, 2.0)])
+def test_the_data_step_is_the_solution_of_the_linear_system(scale, size, mu):
+    degradation = Degradation(size, scale, "canvas")
+    clean = torch.randn(1, 2, *degradation.hr_size(3, 4), generator=seeded()).double()
+    lr, kernel = torch.randn(1, 2, 3, 4, generator=seeded(1)).double(), gaussian_kernel(size, scale / 2).double()
+    unknowns = clean[0, 0].numel()
+    columns = torch.eye(unknowns).double().reshape(unknowns, 1, *clean.shape[-2:])
+    a = degradation(columns, kernel).reshape(unknowns, -1).T  # A as a matrix
+    right = torch.einsum("pu,cp->cu", a, lr[0].reshape(2, -1)) + mu * clean[0].reshape(2, -1)
+    expected = torch.linalg.solve(a.T @ a + mu * torch.eye(unknowns), right.T).T.reshape(clean.shape)
+    torch.testing.assert_close(DataStep(lr, kernel, degradation)(clean, mu), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("tile", [8, 13, 40, 64])
+def test_denoising_in_tiles_gives_the_same_numbers(tile):
+    prior, noisy, t = tiny_prior(), torch.randn(1, 3, 45, 40, generator=seeded()), torch.tensor([200])
+    sizes = []
+    prior.register_forward_hook(lambda _, arguments, __: sizes.append(max(arguments[0].shape[-2:])))
+    with torch.no_grad():
+        whole = SCHEDULE.clean_from_velocity(noisy, prior(noisy, t), t).clamp(-1, 1)
+        sizes.clear()
+        got = denoise(prior, SCHEDULE, noisy, t, replace(FINISH, tile=tile))
+    torch.testing.assert_close(got, whole, rtol=0, atol=1e-5)
+    assert len(sizes) == -(-45 // tile) * -(-40 // tile) and max(sizes) <= tile + 14
+
+
+def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_another():
+    lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5).roll(3, 0)
+    for phase, settings in [(finish, FINISH), (refine_kernel, REFINE)]:
+        one, again, other = (phase(lr, kernel, 2, tiny_prior(), SCHEDULE, settings, seeded(int(i)), Monitor()) for i in "001")
+        assert torch.equal(one, again) and not torch.equal(one, other)
+    assert one.shape == (12, 12) and float(one.sum()) == pytest.approx(1) and float(one.min()) >= 0
+    assert float(off_centre(one)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
+
+
+@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled prior is not there")
+def test_a_known_kernel_and_the_bundled_prior_beat_bicubic():
+    prior = load_prior("bundled", torch.device("cpu"))[0]
+    scale, kernel = 2, gaussian_kernel(12, 1.6)
+    canvas = blocks(106, 106)
+    truth, lr = canvas[..., 5:-5, 5:-5], Degradation(12, scale, "canvas")(canvas, kernel)
+    got = finish(lr, kernel, scale, prior, SCHEDULE, replace(FINISH, steps=6), seeded(), Monitor(), certain=True)
+    assert got.shape == truth.shape and float(got.abs().max()) <= 1
+    assert psnr(got, truth) > psnr(bicubic(lr, 96, 96), truth) + 2
+    off = gaussian_kernel(12, 1.6).roll(2, 0)
+    worse = finish(lr, off, scale, prior, SCHEDULE, replace(FINISH, steps=6), seeded(), Monitor(), certain=True)
+    assert psnr(worse, truth) < psnr(got, truth) - 2
