@@ -22,8 +22,8 @@ def save_prior(network: PatchDiffusion, path: Path, training: dict) -> None:
     from kf_core.picture import write_atomically
 
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    metadata = {"format": FORMAT, "config": json.dumps(network.config), "training": json.dumps(training)}
-    content = save(weights, metadata)
+    about = {"format": FORMAT, "config": network.config, "training": training}
+    content = save(weights, {"kernelfusion": json.dumps(about)})  # one key: the bytes do not depend on their order
     write_atomically(path, lambda file: file.write(content))
 
 
@@ -42,15 +42,16 @@ def load_prior(source: str, device: torch.device) -> tuple[PatchDiffusion, dict]
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path.name} is not a readable .safetensors file.", "Fetch or train it again.") from error
-    if metadata.get("format") != FORMAT:
-        raise BadInput(f"{path.name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
     try:
-        network = PatchDiffusion(**json.loads(metadata["config"]))
+        about = json.loads(metadata.get("kernelfusion", "{}"))
+        if about.get("format") != FORMAT:
+            raise BadInput(f"{path.name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
+        network = PatchDiffusion(**about["config"])
         network.load_state_dict(weights, strict=True)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise BadInput(
-            f"{path.name} does not fit this version's network.", "Train it again with this version."
-        ) from error
+        if network.config["colours"] != 3:
+            raise ValueError("only priors of three colours are used")
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise BadInput(f"{path.name} does not fit this version's network.", "Train it again.") from error
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
     return network, {"prior": source, "file": path.name, "sha256": digest, **network.config}

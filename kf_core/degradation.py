@@ -136,13 +136,13 @@ def centre(kernel: Tensor) -> Tensor:
 def matching_size(size: int, scale: int, other: int) -> int:
     """The kernel size at scale `other` that covers what `size` covers at `scale`."""
     wanted = round(size * other / scale)
-    return max(wanted + (wanted - other) % 2, other)
+    return min(max(wanted + (wanted - other) % 2, other), 16 * other - other % 2)
 
 
 def resample_kernel(kernel: Tensor, scale: int, size: int, target: int) -> Tensor:
     """The same blur on the finer grid of another scale: (K, K) at `scale` -> (size, size) at `target` >= scale, sum 1.
 
-    Tap i of K stands (i - (K - 1) / 2) / scale LR pixels from the middle; values between are bilinear, outside zero.
+    Tap i of K stands (i - (K - 1) / 2) / scale LR pixels from the middle; values between are bilinear.
     """
     offset = (torch.arange(size, device=kernel.device, dtype=kernel.dtype) - (size - 1) / 2) / target
     axis = offset * scale * 2 / kernel.shape[-1]  # grid_sample's coordinates: +-1 are the outer edges of the taps

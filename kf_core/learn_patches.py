@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,8 @@ def learn_patches(
         monitor: told of every step; raises Cancelled when the user wants to stop.
     """
     device = next(network.parameters()).device
+    smallest = min(min(picture.shape[1:]) for picture in pictures)
+    settings = replace(settings, crop=min(settings.crop, smallest))  # one size for the whole batch
     network.train().requires_grad_(True)
     average = copy.deepcopy(network) if settings.ema else network
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
@@ -77,7 +80,7 @@ def stratified_timesteps(count: int, steps: int, generator: Generator) -> Tensor
 
 
 def random_crop(pictures: Sequence[Tensor], settings: PatchSettings, generator: Generator) -> Tensor:
-    """One random crop (3, crop, crop), smaller where the picture is, as float in [-1, 1]."""
+    """One random crop (3, crop, crop) as float in [-1, 1]; no picture may be smaller than the crop."""
 
     def draw(n: int) -> int:
         return int(torch.randint(n, (1,), generator=generator))
@@ -85,16 +88,15 @@ def random_crop(pictures: Sequence[Tensor], settings: PatchSettings, generator: 
     picture = pictures[draw(len(pictures))]
     half = settings.augment and min(picture.shape[1:]) >= 2 * settings.crop and draw(10) < 3
     size = 2 * settings.crop if half else settings.crop
-    height, width = min(size, picture.shape[1]), min(size, picture.shape[2])
-    top, left = draw(picture.shape[1] - height + 1), draw(picture.shape[2] - width + 1)
-    crop = picture[:, top : top + height, left : left + width]
+    top, left = draw(picture.shape[1] - size + 1), draw(picture.shape[2] - size + 1)
+    crop = picture[:, top : top + size, left : left + size]
     crop = crop.float() / 127.5 - 1 if crop.dtype == torch.uint8 else crop
     if half:  # the scene from twice as far away: as sharp, other patches
         crop = F.interpolate(crop[None], scale_factor=0.5, mode="bicubic", antialias=True)[0].clamp(-1, 1)
     if settings.augment:
         if draw(2):
             crop = crop.flip(2)
-        if draw(2) and crop.shape[1] == crop.shape[2]:
+        if draw(2):
             crop = crop.transpose(1, 2)
         if draw(10) < 3:
             crop = crop.mean(0, keepdim=True).expand(3, -1, -1)

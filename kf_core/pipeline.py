@@ -31,9 +31,8 @@ from kf_core.progress import Monitor, Progress
 from kf_core.recover import recover
 from kf_core.refine import refine_kernel
 from kf_core.schedule import NoiseSchedule
-from kf_core.settings import Settings
+from kf_core.settings import SMALLEST, Settings
 
-SMALLEST = 32  # LR pixels per side: below, there are fewer patches than unknowns
 LARGEST_SCALE = 4
 
 
@@ -90,19 +89,20 @@ def recover_kernel(
 def _run(
     image: np.ndarray, settings: Settings, known: np.ndarray | None, monitor: Monitor, want_image: bool
 ) -> SuperResolution:
+    settings = settings.checked()
     if settings.scale not in (2, 3, LARGEST_SCALE):
         raise BadInput(f"A scale of {settings.scale} is not supported.", "Use 2, 3 or 4.")
-    size = known_kernel_size(known) if known is not None else settings.kernel_size
-    settings = replace(
-        settings, kernel_size=check_kernel_size(size or default_kernel_size(settings.scale), settings.scale)
-    )
+    size = settings.kernel_size if known is None else known_kernel_size(known)
+    size = default_kernel_size(settings.scale) if size is None else size
+    settings = replace(settings, kernel_size=check_kernel_size(size, settings.scale))
     device = devices.choose_device(settings.device)
     lr = to_tensor(image).to(device)
+    kernel = None if known is None else normalise(torch.from_numpy(np.asarray(known).astype(np.float32)).to(device))
     check_memory(settings, lr, device)
     try:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            return _phases(image, lr, settings, known, monitor, want_image)
+            return _phases(image, lr, settings, kernel, monitor, want_image)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise OutOfMemory(
             "The computer ran out of memory.", "Use a smaller part of the photo, or --preset fast."
@@ -110,46 +110,51 @@ def _run(
 
 
 def _phases(
-    image: np.ndarray, lr: Tensor, settings: Settings, known: np.ndarray | None, monitor: Monitor, want_image: bool
+    image: np.ndarray, lr: Tensor, settings: Settings, known: Tensor | None, monitor: Monitor, want_image: bool
 ) -> SuperResolution:
     device, scale = lr.device, settings.scale
     generator = torch.Generator().manual_seed(settings.seed)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
     prior, about_prior = phase_one(lr, schedule, settings, generator, monitor)
 
-    result = None
-    if known is not None:
-        kernel = normalise(torch.from_numpy(np.ascontiguousarray(known, dtype=np.float32)).to(device))
-    else:
-        recovery, box, walked = settings.recovery, informative_crop(lr, settings.kernel_crop), scale
-        if recovery.scale and recovery.scale < scale:
-            walked = recovery.scale
-        size = matching_size(settings.kernel_size, scale, walked)
-        crop = lr[:, :, box[0] : box[0] + box[2], box[1] : box[1] + box[3]]
-        found = recover(
-            crop, Degradation(size, walked, recovery.padding), prior, schedule, recovery, generator, monitor
-        )
-        kernel = found.kernel
-        if walked != scale:
-            kernel = resample_kernel(kernel, walked, settings.kernel_size, scale)
-        if settings.refine.rounds:
-            polish = replace(settings.refine, precision=devices.resolve_precision(settings.refine.precision, device))
-            kernel = refine_kernel(crop, kernel, scale, prior, schedule, polish, generator, monitor)
-        elif walked == scale and crop.shape == lr.shape:
-            result = found.image
-
-    if want_image and (settings.finish.method == "plug_and_play" or (result is None and known is None)):
-        polish = replace(settings.finish, precision=devices.resolve_precision(settings.finish.precision, device))
-        result = finish(lr, kernel, scale, prior, schedule, polish, generator, monitor, certain=known is not None)
-    elif want_image and result is None:  # Algorithm 1 with the kernel given
+    kernel, result = known, None
+    if kernel is None:
+        kernel, result = phase_two(lr, prior, schedule, settings, generator, monitor)
+    elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
         result = recover(lr, degradation, prior, schedule, settings.recovery, generator, monitor, kernel).image
+    if want_image and (result is None or settings.finish.method == "plug_and_play"):
+        polish = replace(settings.finish, precision=devices.resolve_precision(settings.finish.precision, device))
+        result = finish(lr, kernel, scale, prior, schedule, polish, generator, monitor, certain=known is not None)
 
     if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
         raise Diverged("The computation ran away and has no result.", "Try another seed, or another preset.")
-    report = make_report(lr, result, kernel, settings, monitor, about_prior, known is not None)
-    pixels = to_array(result, image) if want_image and result is not None else None
+    report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, known is not None)
+    pixels = to_array(result, image) if want_image else None
     return SuperResolution(pixels, kernel.cpu().numpy().astype(np.float32), report)
+
+
+def phase_two(
+    lr: Tensor,
+    prior: PatchDiffusion,
+    schedule: NoiseSchedule,
+    settings: Settings,
+    generator: torch.Generator,
+    monitor: Monitor,
+) -> tuple[Tensor, Tensor | None]:
+    """The kernel (K, K) at full scale; the image (1, 3, H, W) if Algorithm 1 walked the whole photo at that scale."""
+    scale, size, recovery = settings.scale, settings.kernel_size, settings.recovery
+    walked = min(recovery.scale or scale, scale)
+    top, left, height, width = informative_crop(lr, settings.kernel_crop)
+    crop = lr[:, :, top : top + height, left : left + width]
+    degradation = Degradation(matching_size(size, scale, walked), walked, recovery.padding)
+    found = recover(crop, degradation, prior, schedule, recovery, generator, monitor)
+    whole = walked == scale and crop.shape == lr.shape
+    kernel = found.kernel if walked == scale else resample_kernel(found.kernel, walked, size, scale)
+    if not settings.refine.rounds:
+        return kernel, found.image if whole else None
+    polish = replace(settings.refine, precision=devices.resolve_precision(settings.refine.precision, lr.device))
+    return refine_kernel(crop, kernel, scale, prior, schedule, polish, generator, monitor), None
 
 
 def phase_one(

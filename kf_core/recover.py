@@ -76,7 +76,9 @@ def recover(
     def consistency_error(image: Tensor, kernel: Tensor) -> Tensor:
         return F.mse_loss(inner(degradation(image, kernel), settings.border), inner(lr, settings.border))
 
-    clean = bicubic(lr, height, width)  # line 5: the initial guess of x_0
+    margin = degradation.margin if degradation.padding == "canvas" else 0
+    clean = bicubic(lr, height - 2 * margin, width - 2 * margin)  # line 5: the initial guess of x_0
+    clean = F.pad(clean, (margin,) * 4, mode="replicate")
     noisy = None  # x_{t+1}, none before the first timestep
     total = settings.first_iterations + settings.iterations * (len(settings.timesteps) - 1)
     done, consistency, denoised, kernel = 0, math.nan, clean, known_kernel
@@ -117,7 +119,7 @@ def recover(
             monitor.step("recovering the kernel", done, total, partial(preview, final, kernel))
         if not without_prior:
             clean, noisy, later = final.detach(), current.detach(), t  # lines 26 to 28 are the next timestep's line 17
-    return Recovery(final.detach(), kernel.detach(), consistency)
+    return Recovery(inner(final.detach(), margin), kernel.detach(), consistency)
 
 
 def inner(image: Tensor, border: int) -> Tensor:

@@ -13,6 +13,8 @@ from typing import Any
 
 from kf_core.errors import BadInput
 
+SMALLEST = 32  # pixels per side of a photo or crop: below, there are fewer patches than unknowns
+
 
 @dataclass(frozen=True)
 class DiffusionSettings:
@@ -92,11 +94,13 @@ class RefineSettings:
 class FinishSettings:
     """The image, once the kernel is known: PD as a plug-and-play denoiser. Not in the paper; see docs/design.md."""
 
-    method: str = "none"  # "none": the image of Algorithm 1, as in the paper; or "plug_and_play"
+    # "none": the image of Algorithm 1, as in the paper, if it walked the whole photo at full scale and the kernel was
+    # not refined since; else, and with "plug_and_play", the image is made anew with the kernel
+    method: str = "none"
     start: int = 100  # first timestep
     steps: int = 20  # PD forward passes
     trust_known: float = 0.001  # mu, the weight of the prior against the photo, with a known kernel ...
-    trust_recovered: float = 0.2  # ... and with a recovered one, whose errors would ring
+    trust_recovered: float = 0.03  # ... and with a recovered one, whose errors would ring
     fresh_noise: float = 1.0  # share of new noise (by variance) at each level
     tile: int = 256  # HR pixels per side that go through PD at a time
     precision: str = "auto"  # bf16 where the processor has it, else fp32
@@ -146,9 +150,68 @@ class Settings:
             changed = _override(changed, name.strip().split("."), text.strip(), name)
         return changed
 
+    def checked(self) -> Settings:
+        """Itself. Raises BadInput for a value that no run can use, before any work is done."""
+        for name, allowed in CHOICES.items():
+            value = _look_up(self, name)
+            if value not in allowed:
+                raise BadInput(f"'{value}' is not a value for {name}.", f"There are: {', '.join(allowed)}.")
+        for name, (low, high) in RANGES.items():
+            value = _look_up(self, name)
+            if isinstance(value, (bool, str)) or value is None or not low <= value <= high:
+                raise BadInput(f"'{value}' is not a value for {name}.", f"Use a number from {low} to {high:g}.")
+        walk, top = self.recovery.timesteps, self.diffusion.steps
+        if not all(isinstance(t, int) for t in walk) or not walk or list(walk) != sorted(set(walk), reverse=True):
+            raise BadInput(f"{walk} are not timesteps to walk down.", "Give falling whole numbers.")
+        if walk[-1] < 1 or max(walk[0], self.refine.start, self.finish.start) > top:
+            raise BadInput("There are timesteps outside the noise schedule.", f"Give whole numbers from 1 to {top}.")
+        if 0 < self.kernel_crop < SMALLEST or (self.kernel_crop or SMALLEST) <= 2 * self.recovery.border:
+            raise BadInput(f"A crop of {self.kernel_crop} pixels is too small.", f"Use 0 or at least {SMALLEST}.")
+        if self.kernel_size is not None and not isinstance(self.kernel_size, int):
+            raise BadInput(f"'{self.kernel_size}' is not a kernel size.", "Use a whole number.")
+        return self
+
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, for the report."""
         return asdict(self)
+
+
+CHOICES = {
+    "diffusion.schedule": ("linear", "cosine"),
+    "patches.activation": ("relu", "silu", "gelu"),
+    "patches.precision": ("fp32", "bf16"),
+    "recovery.method": ("kernelfusion", "dip"),
+    "recovery.kernel_model": ("inr", "direct_sigmoid", "direct_relu", "linear_cnn"),
+    "recovery.posterior_noise": ("posterior", "zero"),
+    "recovery.padding": ("reflect", "replicate", "zeros", "canvas"),
+    "recovery.precision": ("fp32", "bf16"),
+    "refine.precision": ("auto", "fp32", "bf16"),
+    "finish.method": ("none", "plug_and_play"),
+    "finish.precision": ("auto", "fp32", "bf16"),
+}
+_MANY = 10**9
+RANGES = {
+    "seed": (0, 2**63 - 1),
+    "kernel_crop": (0, _MANY),
+    "diffusion.steps": (1, _MANY),
+    "patches.steps": (0, _MANY),
+    "recovery.unet_depth": (1, 5),
+    "recovery.inr_layers": (1, 100),
+    "recovery.border": (0, 15),
+    "refine.rounds": (0, _MANY),
+    "finish.fresh_noise": (0, 1),
+    **dict.fromkeys(("patches.batch", "patches.crop", "patches.channels"), (1, _MANY)),
+    **dict.fromkeys(("recovery.first_iterations", "recovery.iterations", "recovery.prior_every"), (1, _MANY)),
+    **dict.fromkeys(("recovery.unet_channels", "recovery.inr_width"), (1, _MANY)),
+    **dict.fromkeys(("refine.steps", "refine.start", "refine.end", "refine.tile"), (1, _MANY)),
+    **dict.fromkeys(("finish.steps", "finish.start", "finish.tile"), (1, _MANY)),
+}
+
+
+def _look_up(settings: Any, name: str) -> Any:
+    for part in name.split("."):
+        settings = getattr(settings, part)
+    return settings
 
 
 def _override(branch: Any, path: list[str], text: str, name: str) -> Any:

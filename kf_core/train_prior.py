@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from kf_core.checkpoints import save_prior
+from kf_core.device import choose_device
 from kf_core.errors import BadInput
-from kf_core.learn_patches import learn_patches
+from kf_core.learn_patches import learn_patches, random_crop, stratified_timesteps
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.picture import check_writable_folder, read_picture
 from kf_core.progress import Monitor, Progress
@@ -40,6 +41,7 @@ def train_prior(
     steps: int = RECIPE.steps,
     channels: int = RECIPE.channels,
     seed: int = 0,
+    device: str = "auto",
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict:
@@ -51,11 +53,12 @@ def train_prior(
     check_writable_folder(out)
     training, held_out = split(folder)
     recipe = replace(RECIPE, steps=steps, channels=channels)
-    schedule, diffusion = NoiseSchedule(), DiffusionSettings()
+    processor, diffusion = choose_device(device), DiffusionSettings()
+    schedule = NoiseSchedule(diffusion.schedule, diffusion.steps, processor)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PatchDiffusion(channels, activation=recipe.activation, residual=recipe.residual)
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(processor).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(seed)
     pictures = [as_tensor(path) for path in training]
     network, losses = learn_patches(network, pictures, schedule, recipe, generator, Monitor(progress, should_stop))
@@ -98,14 +101,13 @@ def held_out_loss(
     """Mean squared velocity error on 64 fixed batches of held-out crops; None without held-out photographs."""
     if not pictures:
         return None
-    from kf_core.learn_patches import random_crop, stratified_timesteps
-
     generator, plain = torch.Generator().manual_seed(1), replace(recipe, augment=False)
+    device = next(network.parameters()).device
     errors = []
     for _ in range(64):
-        clean = torch.stack([random_crop(pictures, plain, generator) for _ in range(plain.batch)])
-        t = stratified_timesteps(plain.batch, schedule.steps, generator)
-        noise = torch.randn(clean.shape, generator=generator)
+        clean = torch.stack([random_crop(pictures, plain, generator) for _ in range(plain.batch)]).to(device)
+        t = stratified_timesteps(plain.batch, schedule.steps, generator).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
         predicted = network(schedule.add_noise(clean, noise, t), t)
         errors.append(float((predicted - schedule.velocity(clean, noise, t)).square().mean()))
     return float(np.mean(errors))

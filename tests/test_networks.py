@@ -23,6 +23,7 @@ from kf_core.networks.kernel_models import (
 from kf_core.networks.patch_diffusion import ACTIVATIONS, RECEPTIVE_FIELD, PatchDiffusion
 from kf_core.networks.refiner import Refiner
 
+torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 KERNEL_MODELS = ["inr", "direct_sigmoid", "direct_relu", "linear_cnn"]
 PAPER_INR = {"layers": 5, "width": 256, "omega": 5.0, "extent": 1.0}
 

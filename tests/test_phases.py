@@ -14,12 +14,14 @@ from kf_core.errors import Diverged
 from kf_core.finish import DataStep, denoise, finish
 from kf_core.learn_patches import learn_patches, learning_rate_at, random_crop, stratified_timesteps
 from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.networks.refiner import Refiner
 from kf_core.progress import Monitor
 from kf_core.recover import recover
 from kf_core.refine import fit_kernel, refine_kernel
 from kf_core.schedule import NoiseSchedule
 from kf_core.settings import FinishSettings, PatchSettings, RecoverySettings, RefineSettings
 
+torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 SCHEDULE = NoiseSchedule()
 LEARN = PatchSettings(steps=40, crop=16, batch=4, learning_rate=2e-3)
 TINY = RecoverySettings(
@@ -53,18 +55,14 @@ def psnr(image: torch.Tensor, truth: torch.Tensor) -> float:
     return float(10 * torch.log10(4 / (image - truth).square().mean()))
 
 
-# Phase 1
-
-
-def learn(settings: PatchSettings = LEARN, seed: int = 0, monitor: Monitor | None = None):
+def learn(settings: PatchSettings, seed: int = 0):
     pictures = [blocks(40, 37)[0], ((blocks(30, 44, 1)[0] + 1) * 127.5).to(torch.uint8)]
-    network = tiny_prior(1)
-    return learn_patches(network, pictures, SCHEDULE, settings, seeded(seed), monitor or Monitor())
+    return learn_patches(tiny_prior(1), pictures, SCHEDULE, settings, seeded(seed), Monitor())
 
 
 def test_learning_lowers_the_loss_and_returns_a_frozen_network():
-    network, losses = learn(replace(LEARN, steps=120))
-    assert len(losses) == 120 and sum(losses[-30:]) < 0.8 * sum(losses[:30])
+    network, losses = learn(replace(LEARN, steps=120, learning_rate=5e-3))
+    assert len(losses) == 120 and sum(losses[-20:]) < 0.85 * sum(losses[:20])
     assert not network.training and not any(p.requires_grad for p in network.parameters())
 
 
@@ -89,20 +87,16 @@ def test_the_learning_rate_falls_from_first_to_final_along_a_cosine():
     settings = PatchSettings(steps=200, learning_rate=1e-3, final_learning_rate=1e-5)
     rates = [learning_rate_at(step, settings) for step in range(201)]
     assert rates[0] == pytest.approx(1e-3) and rates[200] == pytest.approx(1e-5)
-    assert rates[100] == pytest.approx((1e-3 + 1e-5) / 2)
-    assert all(a > b for a, b in zip(rates, rates[1:], strict=False))
+    assert rates[100] == pytest.approx((1e-3 + 1e-5) / 2) and all(a > b for a, b in zip(rates, rates[1:], strict=False))
     warm = replace(settings, warmup=10)
     assert learning_rate_at(0, warm) == pytest.approx(1e-4) and learning_rate_at(9, warm) == pytest.approx(rates[9])
-    assert learning_rate_at(150, warm) == rates[150]
 
 
 def test_timesteps_are_one_from_each_slice_of_the_whole_range():
-    for count in (1, 4, 16):
+    for count in (1, 4, 8):
         drawn = torch.stack([stratified_timesteps(count, 1000, seeded(i)) for i in range(300)])
-        slices = (drawn - 1) * count // 1000
-        assert torch.equal(slices, torch.arange(count).expand(300, count))
-        assert int(drawn.min()) >= 1 and int(drawn.max()) <= 1000
-    assert int(drawn.min()) < 10 and int(drawn.max()) > 990
+        assert torch.equal((drawn - 1) * count // 1000, torch.arange(count).expand(300, count))
+        assert 1 <= int(drawn.min()) < 10 and 990 < int(drawn.max()) <= 1000
 
 
 @pytest.mark.parametrize("augment", [False, True])
@@ -110,20 +104,16 @@ def test_crops_are_square_in_range_and_from_the_picture(augment):
     picture = torch.arange(3 * 40 * 50).reshape(3, 40, 50) / 3000 - 1  # every value occurs once
     settings, generator, values = PatchSettings(crop=16, augment=augment), seeded(), set(picture.flatten().tolist())
     crops = [random_crop([picture], settings, generator) for _ in range(40)]
-    assert {tuple(crop.shape) for crop in crops} == {(3, 16, 16)}
-    assert len({float(crop[0, 0, 0]) for crop in crops}) > 30
+    assert {tuple(crop.shape) for crop in crops} == {(3, 16, 16)} and len({float(c[0, 0, 0]) for c in crops}) > 30
     as_they_are = [set(crop.flatten().tolist()) <= values for crop in crops]
     assert all(as_they_are) if not augment else 0 < sum(as_they_are) < 40
-    black_and_white = torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 32, 16)
-    assert set(random_crop([black_and_white], PatchSettings(crop=8), generator).flatten().tolist()) == {-1.0, 1.0}
+    stripes = torch.tensor([0, 255], dtype=torch.uint8).repeat(3, 32, 16)
+    assert set(random_crop([stripes], PatchSettings(crop=8), generator).flatten().tolist()) == {-1.0, 1.0}
 
 
-# Phase 2
-
-
-def run(settings: RecoverySettings = TINY, *, seed=0, monitor=None, known=None, prior=None, side=32, scale=2):
-    lr = bicubic(blocks(4 * side, 4 * side), side, side)
-    degradation = Degradation(6 * scale, scale, settings.padding)
+def run(settings: RecoverySettings = TINY, *, seed=0, monitor=None, known=None, prior=None):
+    lr = bicubic(blocks(128, 128), 32, 32)
+    degradation = Degradation(12, 2, settings.padding)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         arguments = lr, degradation, prior or tiny_prior(), SCHEDULE, settings, seeded(seed), monitor or Monitor()
@@ -147,38 +137,39 @@ def usual():
 @pytest.mark.parametrize("option", [{}, *OPTIONS], ids=str)
 def test_every_option_of_algorithm_1_gives_a_picture_and_a_kernel_and_has_an_effect(option, usual):
     found = run(replace(TINY, **option))
-    side = 64 if option.get("padding") != "canvas" else 64 + 10
-    assert found.image.shape == (1, 3, side, side) and found.kernel.shape == (12, 12)
+    assert found.image.shape == (1, 3, 64, 64) and found.kernel.shape == (12, 12)
     assert bool(torch.isfinite(found.image).all()) and float(found.image.abs().max()) <= 1
     assert float(found.kernel.sum()) == pytest.approx(1, abs=1e-3) and found.consistency > 0
-    assert not found.image.requires_grad and not found.kernel.requires_grad
-    same = found.image.shape == usual.image.shape and torch.equal(found.image, usual.image)
-    assert same == (option == {})
+    assert torch.equal(found.image, usual.image) == (option == {})
     assert torch.equal(found.kernel, usual.kernel) == (option == {})
 
 
-def test_algorithm_1_depends_on_the_seed(usual):
-    assert not torch.equal(run(seed=1).image, usual.image)
-
-
-def test_algorithm_1_explains_the_photo_better_the_longer_it_runs(usual):
+def test_algorithm_1_depends_on_the_seed_and_explains_the_photo_better_the_longer_it_runs(usual):
     longer = run(replace(TINY, first_iterations=40, iterations=20, learning_rate=5e-3))
-    assert longer.consistency < 0.5 * usual.consistency
+    assert not torch.equal(run(seed=1).image, usual.image)
+    assert longer.consistency < 0.8 * usual.consistency
+
+
+def test_separate_u_nets_are_two_and_both_are_trained(monkeypatch):
+    made, adam = [], torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda groups, **k: made.append(groups[0]["params"]) or adam(groups, **k))
+    run(), run(replace(TINY, separate_unets=True))
+    assert len({*map(id, made[1])}) == 2 * len({*map(id, made[0])})
+    assert all(weights.grad is not None for weights in made[1])
 
 
 def test_the_centre_of_mass_weight_pulls_the_kernel_to_the_middle():
-    settings = replace(TINY, kernel_model="direct_relu", kernel_learning_rate=5e-2, timesteps=(300,), border=2)
-    free, held = (float(off_centre(run(replace(settings, first_iterations=15, com_weight=w)).kernel)) for w in (0, 10))
+    quick = {"kernel_model": "direct_relu", "kernel_learning_rate": 5e-2, "timesteps": (300,), "first_iterations": 15}
+    free, held = (float(off_centre(run(replace(TINY, com_weight=w, **quick)).kernel)) for w in (0, 10))
     assert held < 0.5 * free
 
 
-def test_a_known_kernel_is_used_and_returned_as_it_is(usual):
+def test_a_known_kernel_is_used_and_returned_and_the_first_guess_is_bicubic(usual, monkeypatch):
+    seen, forward = [], Refiner.forward
+    monkeypatch.setattr(Refiner, "forward", lambda self, image: seen.append(image) or forward(self, image))
     known = normalise(gaussian_kernel(12, 1.0).roll(2, 0))
-    found = run(known=known)
-    assert torch.equal(found.kernel, known) and not torch.equal(found.image, usual.image)
-
-
-# Cancelling and divergence, everywhere
+    assert torch.equal((found := run(known=known)).kernel, known) and not torch.equal(found.image, usual.image)
+    assert torch.equal(seen[0], bicubic(bicubic(blocks(128, 128), 32, 32), 64, 64))
 
 
 def phases(monitor: Monitor, prior: PatchDiffusion) -> dict:
@@ -194,8 +185,7 @@ def phases(monitor: Monitor, prior: PatchDiffusion) -> dict:
 
 @pytest.mark.parametrize("phase", ["learn", "recover", "refine", "finish"])
 def test_cancelling_takes_effect_after_the_iteration_it_was_asked_in(phase):
-    asked, reports, passes = [], [], []
-    prior = tiny_prior()
+    asked, reports, passes, prior = [], [], [], tiny_prior()
     prior.register_forward_hook(lambda *_: passes.append(1))
 
     def stop() -> bool:
@@ -218,17 +208,11 @@ def test_numbers_that_run_away_end_the_run(phase):
 
 
 def test_the_monitor_keeps_times_and_gives_previews():
-    reports = []
-    monitor = Monitor(reports.append)
-    finish(bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5), 2, tiny_prior(), SCHEDULE, FINISH, seeded(), monitor)
-    assert monitor.iterations == {"sharpening the picture": 3} and monitor.seconds["sharpening the picture"] > 0
-    seen = reports[-1].preview()
-    assert seen["image"].shape == (64, 64, 3) and 0 <= seen["image"].min() and seen["image"].max() <= 1
-    assert seen["kernel"].shape == (12, 12)
-    assert reports[-1].seconds_left == 0 and reports[0].seconds_left > 0
-
-
-# The kernel from a picture, the picture from a kernel
+    phases(monitor := Monitor((reports := []).append), tiny_prior())["finish"]()
+    assert monitor.iterations == {"sharpening the picture": 6} and monitor.seconds["sharpening the picture"] > 0
+    assert (seen := reports[-1].preview())["image"].shape == (64, 64, 3) and seen["kernel"].shape == (12, 12)
+    assert seen["image"].min() >= 0 and seen["image"].max() <= 1
+    assert reports[-1].seconds_left == 0 < reports[0].seconds_left
 
 
 @pytest.mark.parametrize(("scale", "size"), [(2, 8), (3, 9), (4, 12)])
@@ -250,9 +234,8 @@ def test_where_no_tap_is_zero_the_fit_is_the_solution_of_the_normal_equations(ri
     planes = [degradation(canvas, tap.reshape(6, 6)).flatten() for tap in torch.eye(36)]
     windows = torch.stack(planes, dim=1).double()
     grid = torch.arange(36).reshape(6, 6)
-    pairs = torch.cat([torch.stack([grid[1:].flatten(), grid[:-1].flatten()], 1),
-                       torch.stack([grid[:, 1:].flatten(), grid[:, :-1].flatten()], 1)])  # fmt: skip
-    slopes = torch.eye(36).double()[pairs[:, 0]] - torch.eye(36).double()[pairs[:, 1]]
+    one = torch.eye(36).double()[grid]  # one[i, j] reads tap (i, j)
+    slopes = torch.cat([(one[1:] - one[:-1]).reshape(-1, 36), (one[:, 1:] - one[:, :-1]).reshape(-1, 36)])
     gram = windows.T @ windows / len(windows) + ridge * torch.eye(36) + smoothness * slopes.T @ slopes
     expected = torch.linalg.solve(gram, windows.T @ lr.flatten().double() / len(windows)).reshape(6, 6)
     assert float(expected.min()) > 0
@@ -275,24 +258,29 @@ def test_the_data_step_is_the_solution_of_the_linear_system(scale, size, mu):
 
 @pytest.mark.parametrize("tile", [8, 13, 40, 64])
 def test_denoising_in_tiles_gives_the_same_numbers(tile):
-    prior, noisy, t = tiny_prior(), torch.randn(1, 3, 45, 40, generator=seeded()), torch.tensor([200])
-    sizes = []
+    prior, noisy, t, sizes = tiny_prior(), torch.randn(1, 3, 45, 40, generator=seeded()), torch.tensor([200]), []
+    for weights in prior.blocks.parameters():
+        weights *= 1.7  # so that the farthest pixels in reach count
     prior.register_forward_hook(lambda _, arguments, __: sizes.append(max(arguments[0].shape[-2:])))
     with torch.no_grad():
         whole = SCHEDULE.clean_from_velocity(noisy, prior(noisy, t), t).clamp(-1, 1)
         sizes.clear()
         got = denoise(prior, SCHEDULE, noisy, t, replace(FINISH, tile=tile))
     torch.testing.assert_close(got, whole, rtol=0, atol=1e-5)
+    assert float(whole.std()) > 0.1 and float((whole.abs() == 1).float().mean()) < 0.9  # not all clamped
     assert len(sizes) == -(-45 // tile) * -(-40 // tile) and max(sizes) <= tile + 14
 
 
-def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_another():
+def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_another(monkeypatch):
     lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5).roll(3, 0)
     for phase, settings in [(finish, FINISH), (refine_kernel, REFINE)]:
-        one, again, other = (phase(lr, kernel, 2, tiny_prior(), SCHEDULE, settings, seeded(int(i)), Monitor()) for i in "001")
+        arguments = lr, kernel, 2, tiny_prior(), SCHEDULE, settings
+        one, again, other = (phase(*arguments, seeded(seed), Monitor()) for seed in (0, 0, 1))
         assert torch.equal(one, again) and not torch.equal(one, other)
     assert one.shape == (12, 12) and float(one.sum()) == pytest.approx(1) and float(one.min()) >= 0
-    assert float(off_centre(one)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
+    monkeypatch.setattr("kf_core.refine.fit_kernel", lambda *_, **__: gaussian_kernel(12, 1.0).roll(4, 1))
+    moved = refine_kernel(*arguments, seeded(), Monitor())
+    assert float(off_centre(moved)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
 
 
 @pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled prior is not there")
@@ -301,9 +289,9 @@ def test_a_known_kernel_and_the_bundled_prior_beat_bicubic():
     scale, kernel = 2, gaussian_kernel(12, 1.6)
     canvas = blocks(106, 106)
     truth, lr = canvas[..., 5:-5, 5:-5], Degradation(12, scale, "canvas")(canvas, kernel)
-    got = finish(lr, kernel, scale, prior, SCHEDULE, replace(FINISH, steps=6), seeded(), Monitor(), certain=True)
+    rest = scale, prior, SCHEDULE, replace(FINISH, steps=6)
+    got = finish(lr, kernel, *rest, seeded(), Monitor(), certain=True)
     assert got.shape == truth.shape and float(got.abs().max()) <= 1
     assert psnr(got, truth) > psnr(bicubic(lr, 96, 96), truth) + 2
-    off = gaussian_kernel(12, 1.6).roll(2, 0)
-    worse = finish(lr, off, scale, prior, SCHEDULE, replace(FINISH, steps=6), seeded(), Monitor(), certain=True)
+    worse = finish(lr, kernel.roll(2, 0), *rest, seeded(), Monitor(), certain=True)
     assert psnr(worse, truth) < psnr(got, truth) - 2

@@ -79,6 +79,9 @@ class LinearKernel(nn.Module):
         self.layers = nn.ModuleList(
             nn.Conv2d(i, o, w, bias=False) for i, o, w in zip(ends[:-1], ends[1:], widths, strict=True)
         )
+        with torch.no_grad():  # each layer near a mean filter: with plain random weights the sum may start near zero
+            for layer in self.layers:
+                layer.weight.add_(1 / layer.weight[0].numel())
 
     def forward(self) -> Tensor:
         x = torch.ones(1, 1, 1, 1, device=self.layers[0].weight.device)
