@@ -229,16 +229,14 @@ def known_kernel_size(kernel: np.ndarray) -> int:
 
 
 def check_memory(settings: Settings, lr: Tensor, device: torch.device) -> None:
-    """Raises BadInput when the preset needs clearly more memory than is free. Bytes per HR pixel are measured ones."""
+    """Raises BadInput when the preset needs more memory than is free. The bytes per HR pixel are measured ones."""
     free = devices.memory_available(device)
     height, width = lr.shape[-2:]
     pixels = height * width * settings.scale**2
     walked = min(height, settings.kernel_crop or height) * min(width, settings.kernel_crop or width)
     walked *= (settings.recovery.scale or settings.scale) ** 2
-    per_pixel = 180 * settings.recovery.unet_channels + (
-        90 * settings.patches.channels * settings.recovery.prior_gradient
-    )
-    needed = max(pixels * 300, walked * per_pixel)
+    with_gradient = 45 * settings.patches.channels if settings.recovery.prior_gradient else 0
+    needed = max(180 * pixels, (250 * settings.recovery.unet_channels + with_gradient) * walked)
     if free is not None and needed > free:
         raise BadInput(
             f"A picture of {width} x {height} pixels needs about {needed / 2**30:.1f} GiB with the "
