@@ -163,6 +163,11 @@ def bicubic(lr: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(lr, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
 
 
+def inner(image: Tensor, margin: int) -> Tensor:
+    """The image (..., H, W) without its outermost `margin` pixels."""
+    return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
+
+
 def gaussian_kernel(size: int, sigma: float) -> Tensor:
     """An isotropic Gaussian (size, size) of standard deviation `sigma` pixels, sum 1."""
     offset = torch.arange(size) - (size - 1) / 2

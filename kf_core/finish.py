@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic
+from kf_core.degradation import Degradation, bicubic, inner
 from kf_core.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
 from kf_core.progress import Monitor, preview
 from kf_core.schedule import NoiseSchedule
@@ -62,10 +62,6 @@ def finish(
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         monitor.step("sharpening the picture", number + 1, settings.steps, partial(preview, inner(x, margin), kernel))
     return inner(x, margin)
-
-
-def inner(canvas: Tensor, margin: int) -> Tensor:
-    return canvas[..., margin : canvas.shape[-2] - margin, margin : canvas.shape[-1] - margin]
 
 
 class DataStep:

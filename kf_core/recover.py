@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic, off_centre
+from kf_core.degradation import Degradation, bicubic, inner, off_centre
 from kf_core.networks.kernel_models import make_kernel_model
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.networks.refiner import Refiner
@@ -120,7 +120,3 @@ def recover(
         if not without_prior:
             clean, noisy, later = final.detach(), current.detach(), t  # lines 26 to 28 are the next timestep's line 17
     return Recovery(inner(final.detach(), margin), kernel.detach(), consistency)
-
-
-def inner(image: Tensor, border: int) -> Tensor:
-    return image[..., border:-border, border:-border] if border else image

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic, centre
-from kf_core.finish import DataStep, denoise, inner
+from kf_core.degradation import Degradation, bicubic, centre, inner
+from kf_core.finish import DataStep, denoise
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.progress import Monitor, preview
 from kf_core.schedule import NoiseSchedule
