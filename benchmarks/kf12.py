@@ -135,9 +135,8 @@ def main() -> None:
             f"{row['case']}: gain {row['gain']:+.2f} dB, cosine {row['cosine']:.3f}, {row['seconds']:.0f} s", flush=True
         )
     if pictures:
-        sheet = contact_sheet(
-            pictures, ["input", "bicubic", "result", "truth", "true kernel", "recovered kernel"], names
-        )
+        heads = ["input", "bicubic", "result", "truth", "true kernel", "recovered kernel"]
+        sheet = contact_sheet(pictures, heads, names, height=224)
         write_picture(chosen.out / f"{name}.jpg", Picture(sheet))
     (chosen.out / f"{name}.md").write_text(table(rows) + "\n")
     print(table(rows))
