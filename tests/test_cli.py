@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from PIL import Image
 
 import kf_core
 
-BUNDLED = Path(kf_core.__file__).parent / "weights" / "pd-small.safetensors"
 # The least work that still goes through every phase, whatever the presets say.
 PATCHES = ["patches.prior=none", "patches.channels=8", "patches.steps=2", "recovery.unet_channels=8"]
 WALK = ["recovery.first_iterations=2", "recovery.iterations=1", "recovery.timesteps=100,1", "finish.steps=2"]
@@ -244,7 +242,6 @@ def test_kernel_command_recovers_only_the_kernel(photo):
     assert sorted(path.name for path in photo.parent.iterdir()) == ["k.npy", "photo.png"]
 
 
-@pytest.mark.skipif(not BUNDLED.exists(), reason="the bundled prior is not in this checkout")
 def test_kernel_command_with_the_bundled_prior(photo):
     kernel = photo.with_name("k.npy")
     done = kf("kernel", photo, "-o", kernel, settings=["patches.prior=bundled", "patches.steps=0", *WALK])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from kf_core import Cancelled
-from kf_core.checkpoints import BUNDLED, load_prior
+from kf_core.checkpoints import load_prior
 from kf_core.degradation import Degradation, bicubic, cosine_similarity, gaussian_kernel, normalise, off_centre
 from kf_core.errors import Diverged
 from kf_core.finish import DataStep, denoise, finish
@@ -283,7 +283,6 @@ def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_anot
     assert float(off_centre(moved)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
 
 
-@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled prior is not there")
 def test_a_known_kernel_and_the_bundled_prior_beat_bicubic():
     prior = load_prior("bundled", torch.device("cpu"))[0]
     scale, kernel = 2, gaussian_kernel(12, 1.6)
