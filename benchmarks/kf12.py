@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.kf144 import SCALE, frame, pair, psnr, ssim
+from benchmarks.kf144 import SCALE, case_name, frame, pair, psnr, ssim
 from kf_core import Settings, super_resolve
 from kf_core.degradation import bicubic, cosine_similarity
 from kf_core.figure import contact_sheet
@@ -23,7 +23,17 @@ from kf_core.picture import Picture, write_picture
 from kf_core.pipeline import to_array, to_tensor
 
 RESULTS = Path(__file__).parent / "results"
-COLUMNS = ("psnr", "ssim", "gain", "cosine", "seconds", "border", "middle", "bicubic_border", "bicubic_middle")
+COLUMNS = {  # of the table: key in a row, heading, format
+    "psnr": ("PSNR", ".2f"),
+    "ssim": ("SSIM", ".3f"),
+    "gain": ("gain over bicubic", "+.2f"),
+    "cosine": ("kernel cosine", ".3f"),
+    "seconds": ("seconds", ".0f"),
+    "border": ("PSNR of the outer 12 px", ".2f"),
+    "middle": ("of the rest", ".2f"),
+    "bicubic_border": ("bicubic, outer 12 px", ".2f"),
+    "bicubic_middle": ("bicubic, rest", ".2f"),
+}
 
 
 def run_case(index: int, settings: Settings, crop: int, true_kernel: bool) -> tuple[dict, list]:
@@ -56,38 +66,14 @@ def run_case(index: int, settings: Settings, crop: int, true_kernel: bool) -> tu
 
 def table(rows: list[dict]) -> str:
     """Markdown: a row per case and the mean."""
-
-    def line(name: str, values: list[float | None]) -> str:
-        cells = [
-            "–"
-            if v is None
-            else f"{v:+.2f}"
-            if c == "gain"
-            else f"{v:.3f}"
-            if c in ("ssim", "cosine")
-            else f"{v:.0f}"
-            if c == "seconds"
-            else f"{v:.2f}"
-            for c, v in zip(COLUMNS, values, strict=True)
-        ]
-        return f"| {name} | " + " | ".join(cells) + " |"
-
-    heads = [
-        "PSNR",
-        "SSIM",
-        "gain over bicubic",
-        "kernel cosine",
-        "seconds",
-        "PSNR of the outer 12 px",
-        "of the rest",
-        "bicubic, outer 12 px",
-        "bicubic, rest",
+    mean = {key: None if rows[0][key] is None else float(np.mean([row[key] for row in rows])) for key in COLUMNS}
+    lines = [
+        "| case | " + " | ".join(heading for heading, _ in COLUMNS.values()) + " |",
+        "|---|" + "---|" * len(COLUMNS),
     ]
-    lines = ["| case | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
-    lines += [line(row["case"], [row[c] for c in COLUMNS]) for row in rows]
-    lines.append(
-        line("**mean**", [None if rows[0][c] is None else float(np.mean([r[c] for r in rows])) for c in COLUMNS])
-    )
+    for row in [*rows, {"case": "**mean**", **mean}]:
+        cells = ["–" if row[key] is None else format(row[key], style) for key, (_, style) in COLUMNS.items()]
+        lines.append(f"| {row['case']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -124,7 +110,7 @@ def main() -> None:
         "settings": settings.as_dict(),
     }
     for index in chosen.cases:
-        if index < len(rows):
+        if case_name(index, index) in {row["case"] for row in rows}:
             continue
         row, images = run_case(index, settings, chosen.crop, chosen.kernel)
         rows.append(row)

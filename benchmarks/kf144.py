@@ -28,6 +28,10 @@ class Pair:
     kernel: np.ndarray
 
 
+def case_name(photo: int, kernel: int) -> str:
+    return f"{PHOTOS[photo].stem} x {KERNELS[kernel].stem}"
+
+
 def pair(photo: int, kernel: int, crop: int = 0) -> Pair:
     """Photograph and kernel by index 0..11; `crop` is the side in LR pixels of the centre that is kept, 0 for all."""
     hr = read_picture(PHOTOS[photo]).pixels
@@ -38,7 +42,7 @@ def pair(photo: int, kernel: int, crop: int = 0) -> Pair:
         top, left = (lr.shape[0] - crop) // 2, (lr.shape[1] - crop) // 2
         lr = lr[top : top + crop, left : left + crop]
         hr = hr[SCALE * top : SCALE * (top + crop), SCALE * left : SCALE * (left + crop)]
-    return Pair(f"{PHOTOS[photo].stem} x {KERNELS[kernel].stem}", hr, lr, taps)
+    return Pair(case_name(photo, kernel), hr, lr, taps)
 
 
 def luma(image: np.ndarray) -> np.ndarray:

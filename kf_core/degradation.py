@@ -30,10 +30,16 @@ def default_kernel_size(scale: int) -> int:
     return size if (size - scale) % 2 == 0 else size + 1
 
 
+def largest_kernel_size(scale: int) -> int:
+    """Sixteen LR pixels, with the parity of the scale."""
+    return 16 * scale - scale % 2
+
+
 def check_kernel_size(size: int, scale: int) -> int:
     """Returns `size`. Raises BadInput when it cannot be aligned with the scale."""
-    if size < scale or size > 16 * scale or (size - scale) % 2:
-        parity, largest = ("an even", 16 * scale) if scale % 2 == 0 else ("an odd", 16 * scale - 1)
+    largest = largest_kernel_size(scale)
+    if size < scale or size > largest or (size - scale) % 2:
+        parity = "an even" if scale % 2 == 0 else "an odd"
         raise BadInput(
             f"A kernel of {size} pixels does not fit a scale of {scale}.",
             f"Use {parity} size from {scale} to {largest}; {default_kernel_size(scale)} is usual.",
@@ -136,7 +142,7 @@ def centre(kernel: Tensor) -> Tensor:
 def matching_size(size: int, scale: int, other: int) -> int:
     """The kernel size at scale `other` that covers what `size` covers at `scale`."""
     wanted = round(size * other / scale)
-    return min(max(wanted + (wanted - other) % 2, other), 16 * other - other % 2)
+    return min(max(wanted + (wanted - other) % 2, other), largest_kernel_size(other))
 
 
 def resample_kernel(kernel: Tensor, scale: int, size: int, target: int) -> Tensor:
@@ -161,6 +167,13 @@ def bicubic(lr: Tensor, height: int, width: int) -> Tensor:
     a = -0.5 and half-pixel aligned, as in Pillow and MATLAB; torch has that only under antialias=True.
     """
     return F.interpolate(lr, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+def initial_guess(lr: Tensor, degradation: Degradation) -> Tensor:
+    """LR enlarged bicubically to the degradation's HR size; on the canvas its margin repeats the edge."""
+    margin = degradation.margin if degradation.padding == "canvas" else 0
+    guess = bicubic(lr, lr.shape[-2] * degradation.scale, lr.shape[-1] * degradation.scale)
+    return F.pad(guess, (margin,) * 4, mode="replicate")
 
 
 def inner(image: Tensor, margin: int) -> Tensor:

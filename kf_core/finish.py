@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic, inner
+from kf_core.degradation import Degradation, initial_guess, inner
 from kf_core.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
 from kf_core.progress import Monitor, preview
 from kf_core.schedule import NoiseSchedule
@@ -46,17 +46,14 @@ def finish(
     device, degradation = lr.device, Degradation(kernel.shape[-1], scale, "canvas")
     data_step = DataStep(lr, kernel, degradation)
     margin = degradation.margin
-    x = bicubic(lr, lr.shape[-2] * scale, lr.shape[-1] * scale)
-    x = F.pad(x, (margin,) * 4, mode="replicate")
+    x = initial_guess(lr, degradation)
     trust = settings.trust_known if certain else settings.trust_recovered
     walk = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     noise = torch.randn(x.shape, generator=generator).to(device)
     for number, timestep in enumerate(walk):
         t = torch.tensor([timestep], device=device)
         noisy = schedule.add_noise(x, noise, t)
-        clean = denoise(prior, schedule, noisy, t, settings)
-        variance = float(1 / schedule.alpha_bar[int(t)] - 1)
-        x = data_step(clean, trust * 0.01 / (variance + 0.01)).clamp(-1, 1)
+        x = explain(noisy, t, trust, data_step, prior, schedule, settings)
         kept = schedule.noise_from_clean(noisy, x, t)
         fresh = torch.randn(x.shape, generator=generator).to(device)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
@@ -98,6 +95,21 @@ class DataStep:
             energy, before = rest.square().sum(), energy
             direction = rest + energy / before * direction
         return solution
+
+
+def explain(
+    noisy: Tensor,
+    t: Tensor,
+    trust: float,
+    data_step: DataStep,
+    prior: PatchDiffusion,
+    schedule: NoiseSchedule,
+    settings: FinishSettings | RefineSettings,
+) -> Tensor:
+    """From x_t to the image that PD makes of it, moved to where it explains the photo; mu falls as the noise rises."""
+    clean = denoise(prior, schedule, noisy, t, settings)
+    variance = float(1 / schedule.alpha_bar[int(t)] - 1)
+    return data_step(clean, trust * 0.01 / (variance + 0.01)).clamp(-1, 1)
 
 
 def denoise(

@@ -37,8 +37,6 @@ def learn_patches(
         monitor: told of every step; raises Cancelled when the user wants to stop.
     """
     device = next(network.parameters()).device
-    smallest = min(min(picture.shape[1:]) for picture in pictures)
-    settings = replace(settings, crop=min(settings.crop, smallest))  # one size for the whole batch
     network.train().requires_grad_(True)
     average = copy.deepcopy(network) if settings.ema else network
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
@@ -46,7 +44,7 @@ def learn_patches(
     for step in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, settings)
-        clean = torch.stack([random_crop(pictures, settings, generator) for _ in range(settings.batch)])
+        clean = random_batch(pictures, settings, generator)
         clean = clean.to(device).contiguous(memory_format=torch.channels_last)
         t = stratified_timesteps(settings.batch, schedule.steps, generator).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
@@ -77,6 +75,13 @@ def stratified_timesteps(count: int, steps: int, generator: Generator) -> Tensor
     """`count` timesteps in 1..steps, uniform, one from each of `count` equal slices: less noise in the loss."""
     position = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     return (position * steps).long().clamp(0, steps - 1) + 1
+
+
+def random_batch(pictures: Sequence[Tensor], settings: PatchSettings, generator: Generator) -> Tensor:
+    """(batch, 3, crop, crop); the crop is smaller where one of the pictures is, as a batch has one size."""
+    smallest = min(min(picture.shape[1:]) for picture in pictures)
+    settings = replace(settings, crop=min(settings.crop, smallest))
+    return torch.stack([random_crop(pictures, settings, generator) for _ in range(settings.batch)])
 
 
 def random_crop(pictures: Sequence[Tensor], settings: PatchSettings, generator: Generator) -> Tensor:

@@ -33,7 +33,7 @@ from kf_core.refine import refine_kernel
 from kf_core.schedule import NoiseSchedule
 from kf_core.settings import SMALLEST, Settings
 
-LARGEST_SCALE = 4
+SCALES = (2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _run(
     image: np.ndarray, settings: Settings, known: np.ndarray | None, monitor: Monitor, want_image: bool
 ) -> SuperResolution:
     settings = settings.checked()
-    if settings.scale not in (2, 3, LARGEST_SCALE):
+    if settings.scale not in SCALES:
         raise BadInput(f"A scale of {settings.scale} is not supported.", "Use 2, 3 or 4.")
     size = settings.kernel_size if known is None else known_kernel_size(known)
     size = default_kernel_size(settings.scale) if size is None else size
@@ -144,7 +144,7 @@ def phase_two(
 ) -> tuple[Tensor, Tensor | None]:
     """The kernel (K, K) at full scale; the image (1, 3, H, W) if Algorithm 1 walked the whole photo at that scale."""
     scale, size, recovery = settings.scale, settings.kernel_size, settings.recovery
-    walked = min(recovery.scale or scale, scale)
+    walked = settings.search_scale
     top, left, height, width = informative_crop(lr, settings.kernel_crop)
     crop = lr[:, :, top : top + height, left : left + width]
     degradation = Degradation(matching_size(size, scale, walked), walked, recovery.padding)
@@ -234,7 +234,7 @@ def check_memory(settings: Settings, lr: Tensor, device: torch.device) -> None:
     height, width = lr.shape[-2:]
     pixels = height * width * settings.scale**2
     walked = min(height, settings.kernel_crop or height) * min(width, settings.kernel_crop or width)
-    walked *= (settings.recovery.scale or settings.scale) ** 2
+    walked *= settings.search_scale**2
     with_gradient = 45 * settings.patches.channels if settings.recovery.prior_gradient else 0
     needed = max(180 * pixels, (250 * settings.recovery.unet_channels + with_gradient) * walked)
     if free is not None and needed > free:

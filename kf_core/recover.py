@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic, inner, off_centre
+from kf_core.degradation import Degradation, initial_guess, inner, off_centre
 from kf_core.networks.kernel_models import make_kernel_model
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.networks.refiner import Refiner
@@ -77,8 +77,7 @@ def recover(
         return F.mse_loss(inner(degradation(image, kernel), settings.border), inner(lr, settings.border))
 
     margin = degradation.margin if degradation.padding == "canvas" else 0
-    clean = bicubic(lr, height - 2 * margin, width - 2 * margin)  # line 5: the initial guess of x_0
-    clean = F.pad(clean, (margin,) * 4, mode="replicate")
+    clean = initial_guess(lr, degradation)  # line 5: of x_0
     noisy = None  # x_{t+1}, none before the first timestep
     total = settings.first_iterations + settings.iterations * (len(settings.timesteps) - 1)
     done, consistency, denoised, kernel = 0, math.nan, clean, known_kernel

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, bicubic, centre, inner
-from kf_core.finish import DataStep, denoise
+from kf_core.degradation import Degradation, centre, initial_guess, inner
+from kf_core.finish import DataStep, explain
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.progress import Monitor, preview
 from kf_core.schedule import NoiseSchedule
@@ -40,17 +40,14 @@ def refine_kernel(
     degradation = Degradation(kernel.shape[-1], scale, "canvas")
     margin = degradation.margin
     kernel = centre(kernel.clamp_min(0))
-    x = bicubic(lr, lr.shape[-2] * scale, lr.shape[-1] * scale)
-    x = F.pad(x, (margin,) * 4, mode="replicate")
+    x = initial_guess(lr, degradation)
     levels = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).to(lr.device)
     total, done = settings.rounds * settings.steps, 0
     for _ in range(settings.rounds):
         data_step = DataStep(lr, kernel, degradation)
         for t in levels[:, None]:
             noise = torch.randn(x.shape, generator=generator).to(lr.device)
-            clean = denoise(prior, schedule, schedule.add_noise(x, noise, t), t, settings)
-            variance = float(1 / schedule.alpha_bar[int(t)] - 1)
-            x = data_step(clean, settings.trust * 0.01 / (variance + 0.01)).clamp(-1, 1)
+            x = explain(schedule.add_noise(x, noise, t), t, settings.trust, data_step, prior, schedule, settings)
             done += 1
             monitor.step("refining the kernel", done, total, partial(preview, inner(x, margin), kernel))
         fitted = fit_kernel(x, lr, kernel, scale, settings.ridge, settings.smoothness)

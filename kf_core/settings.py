@@ -171,6 +171,11 @@ class Settings:
             raise BadInput(f"'{self.kernel_size}' is not a kernel size.", "Use a whole number.")
         return self
 
+    @property
+    def search_scale(self) -> int:
+        """The scale of the HR guess while the kernel is sought: at most the result's."""
+        return min(self.recovery.scale or self.scale, self.scale)
+
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, for the report."""
         return asdict(self)

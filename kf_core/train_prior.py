@@ -12,7 +12,7 @@ import torch
 from kf_core.checkpoints import save_prior
 from kf_core.device import choose_device
 from kf_core.errors import BadInput
-from kf_core.learn_patches import learn_patches, random_crop, stratified_timesteps
+from kf_core.learn_patches import learn_patches, random_batch, stratified_timesteps
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.picture import check_writable_folder, read_picture
 from kf_core.progress import Monitor, Progress
@@ -105,7 +105,7 @@ def held_out_loss(
     device = next(network.parameters()).device
     errors = []
     for _ in range(64):
-        clean = torch.stack([random_crop(pictures, plain, generator) for _ in range(plain.batch)]).to(device)
+        clean = random_batch(pictures, plain, generator).to(device)
         t = stratified_timesteps(plain.batch, schedule.steps, generator).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         predicted = network(schedule.add_noise(clean, noise, t), t)

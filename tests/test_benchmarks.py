@@ -1,11 +1,14 @@
 """The benchmark's own arithmetic: what it scores must be what it says it scores."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import kf12
 from benchmarks.kf12 import table
-from benchmarks.kf144 import BORDER, KERNELS, PHOTOS, frame, luma, pair, psnr, ssim
+from benchmarks.kf144 import BORDER, KERNELS, PHOTOS, case_name, frame, luma, pair, psnr, ssim
 
 
 def test_there_are_twelve_photographs_and_twelve_kernels_of_sum_one():
@@ -63,3 +66,20 @@ def test_the_table_ends_with_the_mean():
     lines = table([row, {**row, "case": "b", "gain": 3.0}]).splitlines()
     assert len(lines) == 5
     assert "+2.00" in lines[-1] and "mean" in lines[-1]
+
+
+def test_a_resumed_run_does_the_cases_that_are_missing_and_no_others(tmp_path, monkeypatch):
+    row = {**dict.fromkeys(kf12.COLUMNS, 1.0), "case": case_name(3, 3)}
+    (tmp_path / "run.json").write_text(json.dumps({"rows": [row]}))
+    done = []
+
+    def run_case(index, *_):
+        done.append(index)
+        return {**row, "case": case_name(index, index)}, [np.zeros((8, 8), dtype=np.uint8)] * 6
+
+    monkeypatch.setattr(kf12, "run_case", run_case)
+    arguments = ["kf12", "--cases", "2", "3", "--resume", "--name", "run", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", arguments)
+    kf12.main()
+    rows = json.loads((tmp_path / "run.json").read_text())["rows"]
+    assert done == [2] and [r["case"] for r in rows] == [case_name(3, 3), case_name(2, 2)]
