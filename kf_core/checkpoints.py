@@ -1,18 +1,49 @@
-"""Checkpoints of the patch diffusion network: one .safetensors file with its architecture inside. Never unpickled."""
+"""Checkpoints of the patch diffusion network: one .safetensors file with its architecture inside. Never unpickled.
+
+What is read may come from anybody: its size, its kind, its hash and the shapes it claims are looked at before anything
+is made of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from kf_core.errors import BadInput
+from kf_core.errors import BadInput, KernelFusionError, Unavailable
 from kf_core.networks.patch_diffusion import PatchDiffusion
 
 BUNDLED = Path(__file__).parent / "weights" / "pd-small.safetensors"
 FORMAT = "kernelfusion-pd-1"
+WEIGHTS, CONFIG = "pd.safetensors", "config.json"  # of a published folder
+MAX_BYTES, MAX_CONFIG_BYTES = 64 << 20, 1 << 20  # the paper's network, the largest so far, has 5 MB
+PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
+
+
+class WrongHash(BadInput):
+    """A checkpoint is not the file it was announced to be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint that was read and found to be whole.
+
+    Attributes:
+        network: on the CPU.
+        training: how it was trained, as its file says; any key may be missing.
+        content: the file, byte for byte.
+    """
+
+    path: Path
+    sha256: str
+    network: PatchDiffusion
+    training: dict
+    content: bytes = field(repr=False)
 
 
 def save_prior(network: PatchDiffusion, path: Path, training: dict) -> None:
@@ -28,30 +59,145 @@ def save_prior(network: PatchDiffusion, path: Path, training: dict) -> None:
 
 
 def load_prior(source: str, device: torch.device) -> tuple[PatchDiffusion, dict]:
-    """The frozen network from "bundled" or a path, and what the report says of it. Raises BadInput."""
-    from safetensors import SafetensorError, safe_open
+    """The frozen network, and what the report says of it.
 
-    path = BUNDLED if source == "bundled" else Path(source)
-    if not path.is_file():
-        raise BadInput(
-            f"There is no prior checkpoint at {path}.", "Give the path of a .safetensors file, or 'bundled'."
-        )
+    Args:
+        source: "bundled", "auto" (the first published one that can be had, else the bundled one), a published name, a
+            .safetensors file, a folder that holds one, or OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
+
+    Raises BadInput, or Unavailable when the Hub cannot give it now.
+    """
+    from kf_core.sources import candidates
+
+    checkpoint, about, reasons, ask_hub = None, {}, [], True
+    names = candidates(source)
+    for name in names:
+        try:
+            checkpoint, about = _load(name, ask_hub)
+            break
+        except KernelFusionError as error:
+            if name == names[-1]:
+                raise
+            reasons.append(error.message)
+            ask_hub = ask_hub and not isinstance(error, Unavailable)  # one wait for a Hub that is down is enough
+    if source == "auto" and name == "bundled":
+        about["note"] = "The bundled prior was used. " + (" ".join(reasons) or "No other one is published yet.")
+    network = checkpoint.network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    told = {"prior": source, "file": checkpoint.path.name, "sha256": checkpoint.sha256, **about}
+    return network, {**told, **network.config}
+
+
+def _load(name: str, ask_hub: bool) -> tuple[Checkpoint, dict]:
+    from kf_core import hub
+    from kf_core.sources import find
+
+    found = find(name, ask_hub)
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        return read_checkpoint(found.path, found.sha256), dict(found.about)
+    except WrongHash:
+        if found.from_hub:
+            hub.discard(found.path)  # so that the next pull mends it
+        raise
+
+
+def read_checkpoint(path: Path, sha256: str | None = None) -> Checkpoint:
+    """The checkpoint at `path`. Raises BadInput, WrongHash if its hash is not `sha256`.
+
+    Without `sha256` a config.json beside it is asked.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    content = _read(path)
+    _refuse_pickle(path, content)
+    digest = hashlib.sha256(content).hexdigest()
+    expected = sha256 or announced_hash(path)
+    if expected and digest != expected.lower():
+        raise WrongHash(f"{path.name} is damaged or not the checkpoint that was announced.", "Fetch it again.")
+    try:
+        weights = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise BadInput(f"{path.name} is not a readable .safetensors file.", "Fetch or train it again.") from error
     try:
-        about = json.loads(metadata.get("kernelfusion", "{}"))
+        about = json.loads((header.get("__metadata__") or {}).get("kernelfusion", "{}"))
         if about.get("format") != FORMAT:
             raise BadInput(f"{path.name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
-        network = PatchDiffusion(**about["config"])
-        network.load_state_dict(weights, strict=True)
-        if network.config["colours"] != 3:
-            raise ValueError("only priors of three colours are used")
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        network = _build(about["config"], weights)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
         raise BadInput(f"{path.name} does not fit this version's network.", "Train it again.") from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    network = network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    return network, {"prior": source, "file": path.name, "sha256": digest, **network.config}
+    training = about.get("training")
+    return Checkpoint(path, digest, network, training if isinstance(training, dict) else {}, content)
+
+
+def announced_hash(path: Path) -> str | None:
+    """The sha256 that the config.json beside a published checkpoint states. Raises WrongHash if that is unreadable.
+
+    Only beside a file of the published name: elsewhere a config.json belongs to something else.
+    """
+    config = path.with_name(CONFIG)
+    if path.name != WEIGHTS or not config.is_file():
+        return None
+    try:
+        about = json.loads(_read(config, MAX_CONFIG_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise WrongHash(f"The {CONFIG} beside {path.name} is damaged.", "Fetch both again.") from error
+    sha256 = about.get("sha256") if isinstance(about, dict) else None
+    return sha256 if isinstance(sha256, str) else None
+
+
+def checkpoint_in(folder: Path) -> Path:
+    """The one checkpoint of a folder: pd.safetensors, or the only .safetensors file there is. Raises BadInput."""
+    found = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
+    if folder / WEIGHTS in found:
+        return folder / WEIGHTS
+    if len(found) != 1:
+        how_many = f"{len(found)} .safetensors files" if found else "no .safetensors file"
+        raise BadInput(f"The folder '{folder}' holds {how_many}.", "Name the file itself.")
+    return found[0]
+
+
+def _read(path: Path, limit: int = MAX_BYTES) -> bytes:
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe or a device may never end
+            raise BadInput(f"'{path}' is not an ordinary file.", "Give the path of a .safetensors file.")
+        if about.st_size > limit:
+            raise BadInput(f"{path.name} is larger than {limit >> 20} MiB, too large for a prior.", "Check the file.")
+        with open(path, "rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError:
+        hint = "Give the path of a .safetensors file, or 'bundled'."
+        raise BadInput(f"There is no prior checkpoint at {path}.", hint) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(f"{path.name} could not be read: {reason}.", "Check its permissions.") from error
+
+
+def _refuse_pickle(path: Path, content: bytes) -> None:
+    # A .safetensors file has its header's length in the first eight bytes, which may be anything, then a brace.
+    looks_like_one = content[8:9] != b"{" and (
+        content[:2] == b"PK" or (content[:1] == b"\x80" and content[1:2] <= b"\x05")
+    )
+    if path.suffix.lower() in PICKLES or looks_like_one:
+        raise BadInput(
+            f"{path.name} is a pickle, which can run code when it is opened, so it is not.",
+            "Use a prior saved as .safetensors.",
+        )
+
+
+def _build(config: dict, weights: dict[str, torch.Tensor]) -> PatchDiffusion:
+    """The network, once the shapes it would have are those of the weights: a lie in `config` costs no memory."""
+    if type(config["channels"]) is not int or config["channels"] < 1:
+        raise ValueError("a number of channels that cannot be")
+    with torch.device("meta"):
+        planned = PatchDiffusion(**config).state_dict()
+    if {name: value.shape for name, value in planned.items()} != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("other shapes than the architecture has")
+    network = PatchDiffusion(**config)
+    network.load_state_dict(weights, strict=True)
+    if network.config["colours"] != 3:
+        raise ValueError("only priors of three colours are used")
+    if not all(bool(value.isfinite().all()) for value in network.state_dict().values()):
+        raise ValueError("weights that are not numbers")
+    return network

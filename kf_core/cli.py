@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import kf_core
+from kf_core.cli_checkpoints import checkpoints
 from kf_core.cli_priors import train_prior
 from kf_core.console import ProgressLine, Quiet, Seed, announce, complain, stop
 from kf_core.errors import BadInput, Cancelled
@@ -26,6 +28,14 @@ Scale = Annotated[int, typer.Option(min=2, max=4, help="How many times larger: 2
 Preset = Annotated[str, typer.Option(help=f"How much work to put in: {', '.join(PRESETS)}.")]
 KernelSize = Annotated[
     int | None, typer.Option(min=2, help="Taps per side of the kernel.", show_default="about six photo pixels")
+]
+Prior = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|REPO@REV|bundled|auto",
+        help="What the patch network starts from; see 'kf checkpoints'.",
+        show_default="the preset's",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
 Overrides = Annotated[
@@ -60,6 +70,7 @@ def upscale(
     scale: Scale = 4,
     preset: Preset = "fast",
     kernel_size: KernelSize = None,
+    prior: Prior = None,
     kernel: Annotated[
         Path | None, typer.Option(metavar="K.npy", help="The kernel, if it is known; only the image is recovered.")
     ] = None,
@@ -76,7 +87,7 @@ def upscale(
     quiet: Quiet = False,
 ) -> None:
     """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it."""
-    settings = make_settings(preset, scale, kernel_size, seed, device, overrides)
+    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     output = output or photo.with_name(f"{photo.stem}_x{settings.scale}.png")
     with ProgressLine(quiet) as line:
         from kf_core import outputs
@@ -111,6 +122,7 @@ def kernel_command(
     scale: Scale = 4,
     preset: Preset = "fast",
     kernel_size: KernelSize = None,
+    prior: Prior = None,
     report: Report = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -118,7 +130,7 @@ def kernel_command(
     quiet: Quiet = False,
 ) -> None:
     """Recovers only the kernel that shrank a photo."""
-    settings = make_settings(preset, scale, kernel_size, seed, device, overrides)
+    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     with ProgressLine(quiet) as line:
         from kf_core import outputs
         from kf_core.picture import read_picture
@@ -136,16 +148,25 @@ def kernel_command(
 
 
 def make_settings(
-    preset: str, scale: int, kernel_size: int | None, seed: int, device: str, overrides: list[str] | None
+    preset: str,
+    scale: int,
+    kernel_size: int | None,
+    seed: int,
+    device: str,
+    overrides: list[str] | None,
+    prior: str | None = None,
 ) -> Settings:
     """The preset with the options on top. Raises BadInput."""
     if preset not in PRESETS:
         raise BadInput(f"There is no preset '{preset}'.", f"Choose one of {', '.join(PRESETS)}.")
     settings = Settings.preset(preset, scale=scale, kernel_size=kernel_size, seed=seed, device=device)
+    if prior is not None:
+        settings = replace(settings, patches=replace(settings.patches, prior=prior))
     return settings.with_overrides(overrides) if overrides else settings
 
 
 app.command("train-prior")(train_prior)
+app.add_typer(checkpoints, name="checkpoints")
 
 
 def main() -> None:

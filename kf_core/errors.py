@@ -42,3 +42,7 @@ class Cancelled(KernelFusionError):
 
     def __init__(self, message: str = "Stopped as you asked; nothing was written.", hint: str = ""):
         super().__init__(message, hint)
+
+
+class Unavailable(KernelFusionError):
+    """Something from the network cannot be had now: later, or on another network, it may be."""

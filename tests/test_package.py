@@ -10,7 +10,7 @@ import pytest
 import kf_core
 
 PACKAGE = Path(kf_core.__file__).parent
-TERMINAL_SIDE = {"cli.py", "cli_priors.py", "console.py", "__main__.py"}
+TERMINAL_SIDE = {"cli.py", "cli_checkpoints.py", "cli_priors.py", "console.py", "__main__.py"}
 ENGINE = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in TERMINAL_SIDE)
 
 
