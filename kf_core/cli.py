@@ -17,7 +17,7 @@ import typer
 import kf_core
 from kf_core.cli_checkpoints import checkpoints
 from kf_core.cli_priors import train_prior
-from kf_core.console import ProgressLine, Quiet, Seed, announce, complain, stop
+from kf_core.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop
 from kf_core.errors import BadInput, Cancelled
 from kf_core.settings import PRESETS, Settings
 
@@ -37,12 +37,10 @@ Prior = Annotated[
         show_default="the preset's",
     ),
 ]
-Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change one setting, as recovery.iterations=40; repeatable."),
 ]
-Report = Annotated[Path | None, typer.Option(metavar="R.json", help="Also write what was done, how, and how long.")]
 
 
 def print_version(asked: bool) -> None:

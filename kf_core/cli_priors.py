@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kf_core.console import ProgressLine, Quiet, Seed, announce, stop
+from kf_core.console import Device, ProgressLine, Quiet, Report, Seed, announce, stop
 
 BUNDLED = "as the bundled prior"
 
@@ -17,16 +17,39 @@ def train_prior(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="prior.safetensors", help="The prior.")],
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of training.", show_default=BUNDLED)] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Width of the network.", show_default=BUNDLED)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Crops per step.", show_default=BUNDLED)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    scratch_steps: Annotated[
+        int, typer.Option(min=0, help="Also train on single photos for so many steps, to compare.")
+    ] = 0,
+    report: Report = None,
+    device: Device = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Learns what patches of sharp photos look like, for --set patches.prior=FILE to start from."""
+    """Learns what patches of sharp photos look like, for --prior FILE to start from.
+
+    A tenth of the photos is held out and only used to measure. An index.json in the folder, a list of {"file",
+    "author", "license", "source"}, becomes the attribution list of the model card.
+    """
     with ProgressLine(quiet) as line:
         from kf_core import outputs
         from kf_core.train_prior import train_prior as train
 
-        outputs.check_outputs([], prior=output)
-        asked = {"steps": steps, "channels": channels}
+        outputs.check_outputs([], report=report, prior=output)
+        asked = {"steps": steps, "channels": channels, "batch": batch}
         asked = {name: value for name, value in asked.items() if value is not None}  # the rest is the recipe's
-        train(folder, output, **asked, seed=seed, progress=line, should_stop=stop)
-    announce(output)
+        about = train(
+            folder,
+            output,
+            **asked,
+            seed=seed,
+            device=device,
+            resume=resume,
+            scratch_steps=scratch_steps,
+            progress=line,
+            should_stop=stop,
+        )
+    if report:
+        outputs.write_report(report, about)
+    announce(output, report)

@@ -20,6 +20,8 @@ from kf_core.progress import Progress
 SECONDS_BETWEEN_LINES = 10  # of progress, where stderr is a file
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result again.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
+Report = Annotated[Path | None, typer.Option(metavar="R.json", help="Also write what was done, how, and how long.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 

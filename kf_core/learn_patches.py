@@ -1,52 +1,98 @@
 """Phase 1: the patch diffusion network learns what small patches look like (appendix A.2).
 
-The same loop learns one photo (the paper) or a folder of photos (a prior to start from). Data: pictures -> random crops
--> noised at a random timestep -> the network predicts the velocity -> mean squared error.
+The same loop learns one photo (the paper), a folder of photos (a prior to start from), or a photo from a prior
+(adaptation). Data: pictures -> random crops -> noised at a random timestep -> the network predicts the velocity -> mean
+squared error.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kf_core.errors import Cancelled
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.progress import Monitor
 from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
+LEARNING = {"all": ("",), "last": ("blocks.4.", "blocks.5."), "condition": (".condition.",)}  # parts of names
+
+
+@dataclass
+class Training:
+    """Where a training is: everything the next step depends on, so that it can be put away and taken up again.
+
+    Attributes:
+        network, average: the weights, and their moving average (the same object where there is none).
+        losses: of every step done so far.
+        checks: (step, error on what is not learned from), see learn_patches.
+        best: step and weights of the lowest check so far; only kept where the training may stop early.
+    """
+
+    network: PatchDiffusion
+    average: PatchDiffusion
+    optimizer: torch.optim.Optimizer
+    generator: Generator
+    losses: list[float] = field(default_factory=list)
+    checks: list[tuple[int, float]] = field(default_factory=list)
+    best: tuple[int, dict[str, Tensor]] | None = None
+
+    @classmethod
+    def begin(cls, network: PatchDiffusion, settings: PatchSettings, generator: Generator) -> Training:
+        """Of `network`, in place; `generator`, on the CPU, makes all crops, timesteps and noise."""
+        network.train()
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(any(part in name for part in LEARNING[settings.layers]))
+        average = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
+        learning = [weight for weight in network.parameters() if weight.requires_grad]
+        return cls(network, average, torch.optim.Adam(learning, lr=settings.learning_rate), generator)
+
+    @property
+    def result(self) -> PatchDiffusion:
+        """The network to use: of the best check where the training may stop early, else the last."""
+        if self.best:
+            self.average.load_state_dict(self.best[1])
+        return self.average.eval().requires_grad_(False)
+
 
 def learn_patches(
-    network: PatchDiffusion,
+    training: Training,
     pictures: Sequence[Tensor],
     schedule: NoiseSchedule,
     settings: PatchSettings,
-    generator: Generator,
     monitor: Monitor,
-) -> tuple[PatchDiffusion, list[float]]:
-    """Trains `network` in place and returns it (or its moving average) with the loss of every step.
+    *,
+    check: Callable[[PatchDiffusion], float] | None = None,
+    keep: Callable[[Training, bool], None] | None = None,
+) -> PatchDiffusion:
+    """Goes on with `training` until settings.steps are done, or it stops early, and returns the network.
 
     Args:
         pictures: (3, H, W) each, uint8 or float in [-1, 1]; any sizes.
-        generator: a CPU generator; all crops, timesteps and noise come from it.
         monitor: told of every step; raises Cancelled when the user wants to stop.
+        check: the error on what is not learned from, asked before the first and after every settings.check_every steps.
+            With settings.patience, training ends when that many checks in a row were no better than the best, and
+            the best network is returned.
+        keep: called after every step with True where the user wants to stop: the place to put the training away.
     """
+    network, average, optimizer, generator = training.network, training.average, training.optimizer, training.generator
     device = next(network.parameters()).device
-    network.train().requires_grad_(True)
-    average = copy.deepcopy(network) if settings.ema else network
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    losses: list[float] = []
-    for step in range(settings.steps):
+    if check and not training.checks and not training.losses:
+        note_check(training, check(average), settings)
+    while len(training.losses) < settings.steps and not out_of_patience(training, settings):
+        step = len(training.losses)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, settings)
         clean = random_batch(pictures, settings, generator)
         clean = clean.to(device).contiguous(memory_format=torch.channels_last)
-        t = stratified_timesteps(settings.batch, schedule.steps, generator).to(device)
+        t = stratified_timesteps(settings.batch, schedule.steps, generator, settings.timestep_power).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             predicted = network(schedule.add_noise(clean, noise, t), t)
@@ -58,10 +104,37 @@ def learn_patches(
         optimizer.step()
         if settings.ema:
             follow(average, network, min(settings.ema, (1 + step) / (10 + step)))
-        losses.append(loss.detach().item())
-        monitor.finite(losses[-1])
-        monitor.step("learning patches", step + 1, settings.steps)
-    return average.eval().requires_grad_(False), losses
+        training.losses.append(loss.detach().item())
+        monitor.finite(training.losses[-1])
+        if check and (step + 1) % settings.check_every == 0:
+            note_check(training, check(average), settings)
+        try:
+            monitor.step("learning patches", step + 1, settings.steps)
+        except Cancelled:
+            if keep:
+                keep(training, True)
+            raise
+        if keep:
+            keep(training, False)
+    return training.result
+
+
+def note_check(training: Training, error: float, settings: PatchSettings) -> None:
+    """Remembers a check and, where training may stop early, the weights of the best one."""
+    first = not training.checks
+    better = first or error < min(value for _, value in training.checks)
+    training.checks.append((len(training.losses), error))
+    if settings.patience and better:
+        weights = {name: value.detach().clone() for name, value in training.average.state_dict().items()}
+        training.best = (len(training.losses), weights)
+
+
+def out_of_patience(training: Training, settings: PatchSettings) -> bool:
+    """Whether the last settings.patience checks brought nothing better than the one before them."""
+    errors = [value for _, value in training.checks]
+    if not settings.patience or len(errors) <= settings.patience:
+        return False
+    return min(errors[-settings.patience :]) >= min(errors[: -settings.patience])
 
 
 def learning_rate_at(step: int, settings: PatchSettings) -> float:
@@ -71,10 +144,13 @@ def learning_rate_at(step: int, settings: PatchSettings) -> float:
     return rate * min(1.0, (step + 1) / settings.warmup) if settings.warmup else rate
 
 
-def stratified_timesteps(count: int, steps: int, generator: Generator) -> Tensor:
-    """`count` timesteps in 1..steps, uniform, one from each of `count` equal slices: less noise in the loss."""
+def stratified_timesteps(count: int, steps: int, generator: Generator, power: float = 1.0) -> Tensor:
+    """`count` timesteps in 1..steps, one from each of `count` equally likely slices: less noise in the loss.
+
+    Uniform with power 1; with a larger one, low noise levels are drawn more often (2: the median is steps / 4).
+    """
     position = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-    return (position * steps).long().clamp(0, steps - 1) + 1
+    return (position**power * steps).long().clamp(0, steps - 1) + 1
 
 
 def random_batch(pictures: Sequence[Tensor], settings: PatchSettings, generator: Generator) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import kf_core
 from kf_core import device as devices
-from kf_core.checkpoints import load_prior
+from kf_core.adapt import phase_one
 from kf_core.degradation import (
     Degradation,
     check_kernel_size,
@@ -25,7 +25,6 @@ from kf_core.degradation import (
 )
 from kf_core.errors import BadInput, Diverged, OutOfMemory
 from kf_core.finish import finish
-from kf_core.learn_patches import learn_patches
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.progress import Monitor, Progress
 from kf_core.recover import recover
@@ -115,7 +114,7 @@ def _phases(
     device, scale = lr.device, settings.scale
     generator = torch.Generator().manual_seed(settings.seed)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
-    prior, about_prior = phase_one(lr, schedule, settings, generator, monitor)
+    prior, about_prior = phase_one(lr, schedule, settings.patches, generator, monitor)
 
     kernel, result = known, None
     if kernel is None:
@@ -155,23 +154,6 @@ def phase_two(
         return kernel, found.image if whole else None
     polish = replace(settings.refine, precision=devices.resolve_precision(settings.refine.precision, lr.device))
     return refine_kernel(crop, kernel, scale, prior, schedule, polish, generator, monitor), None
-
-
-def phase_one(
-    lr: Tensor, schedule: NoiseSchedule, settings: Settings, generator: torch.Generator, monitor: Monitor
-) -> tuple[PatchDiffusion, dict]:
-    """PD, from scratch or from a checkpoint, having learned the photo's own patches for settings.patches.steps."""
-    patches = settings.patches
-    if patches.prior == "none":
-        network = PatchDiffusion(patches.channels, lr.shape[1], patches.activation, patches.residual)
-        about = {"prior": "none", **network.config}
-        network = network.to(lr.device).to(memory_format=torch.channels_last)
-    else:
-        network, about = load_prior(patches.prior, lr.device)
-    if patches.steps:
-        network, losses = learn_patches(network, [lr[0].cpu()], schedule, patches, generator, monitor)
-        about["loss"] = float(np.mean(losses[-100:]))
-    return network.eval().requires_grad_(False), about
 
 
 def informative_crop(lr: Tensor, side: int) -> tuple[int, int, int, int]:

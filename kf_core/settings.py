@@ -28,7 +28,7 @@ class DiffusionSettings:
 class PatchSettings:
     """Phase 1: the patch diffusion network and how it learns (A.2)."""
 
-    prior: str = "none"  # "none": from scratch, as the paper; "bundled"; or the path of a .safetensors checkpoint
+    prior: str = "none"  # "none": from scratch, as the paper; else anything checkpoints.load_prior understands
     channels: int = 128  # ignored with a prior: the checkpoint knows
     activation: str = "relu"
     residual: bool = True
@@ -41,6 +41,10 @@ class PatchSettings:
     augment: bool = False  # flips, transposition, now and then grey or half size
     ema: float = 0.0  # decay of the weight average that is returned; 0 returns the last weights
     clip: float = 0.0  # gradient norm, 0: unlimited
+    timestep_power: float = 1.0  # 1: all timesteps alike; larger: low noise more often
+    layers: str = "all"  # which learn: "all", "last" (the last two blocks), "condition" (scale and shift from t)
+    check_every: int = 25  # steps between two looks at what is not learned from
+    patience: int = 0  # checks without progress before learning stops, holding part of the photo out; 0: never
     precision: str = "fp32"  # or "bf16": autocast of the forward pass
 
 
@@ -185,6 +189,7 @@ CHOICES = {
     "diffusion.schedule": ("linear", "cosine"),
     "patches.activation": ("relu", "silu", "gelu"),
     "patches.precision": ("fp32", "bf16"),
+    "patches.layers": ("all", "last", "condition"),
     "recovery.method": ("kernelfusion", "dip"),
     "recovery.kernel_model": ("inr", "direct_sigmoid", "direct_relu", "linear_cnn"),
     "recovery.posterior_noise": ("posterior", "zero"),
@@ -200,6 +205,9 @@ RANGES = {
     "kernel_crop": (0, _MANY),
     "diffusion.steps": (1, _MANY),
     "patches.steps": (0, _MANY),
+    "patches.timestep_power": (0.1, 10),
+    "patches.check_every": (1, _MANY),
+    "patches.patience": (0, _MANY),
     "recovery.unet_depth": (1, 5),
     "recovery.inr_layers": (1, 100),
     "recovery.border": (0, 15),

@@ -12,7 +12,7 @@ from kf_core.checkpoints import load_prior
 from kf_core.degradation import Degradation, bicubic, cosine_similarity, gaussian_kernel, normalise, off_centre
 from kf_core.errors import Diverged
 from kf_core.finish import DataStep, denoise, finish
-from kf_core.learn_patches import learn_patches, learning_rate_at, random_crop, stratified_timesteps
+from kf_core.learn_patches import Training, learn_patches, learning_rate_at, random_crop, stratified_timesteps
 from kf_core.networks.patch_diffusion import PatchDiffusion
 from kf_core.networks.refiner import Refiner
 from kf_core.progress import Monitor
@@ -57,7 +57,8 @@ def psnr(image: torch.Tensor, truth: torch.Tensor) -> float:
 
 def learn(settings: PatchSettings, seed: int = 0):
     pictures = [blocks(40, 37)[0], ((blocks(30, 44, 1)[0] + 1) * 127.5).to(torch.uint8)]
-    return learn_patches(tiny_prior(1), pictures, SCHEDULE, settings, seeded(seed), Monitor())
+    training = Training.begin(tiny_prior(1), settings, seeded(seed))
+    return learn_patches(training, pictures, SCHEDULE, settings, Monitor()), training.losses
 
 
 def test_learning_lowers_the_loss_and_returns_a_frozen_network():
@@ -176,7 +177,9 @@ def phases(monitor: Monitor, prior: PatchDiffusion) -> dict:
     lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5)
     common = {"prior": prior, "schedule": SCHEDULE, "generator": seeded(), "monitor": monitor}
     return {
-        "learn": lambda: learn_patches(prior, [blocks(40, 40)[0]], SCHEDULE, LEARN, seeded(), monitor),
+        "learn": lambda: learn_patches(
+            Training.begin(prior, LEARN, seeded()), [blocks(40, 40)[0]], SCHEDULE, LEARN, monitor
+        ),
         "recover": lambda: run(monitor=monitor, prior=prior),
         "refine": lambda: refine_kernel(lr, kernel, 2, settings=REFINE, **common),
         "finish": lambda: finish(lr, kernel, 2, settings=replace(FINISH, steps=6), **common),

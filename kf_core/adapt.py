@@ -1,0 +1,72 @@
+"""Phase 1 of a run: PD for this photo, from scratch or from a checkpoint that adapts to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from kf_core.checkpoints import load_prior
+from kf_core.learn_patches import Training, learn_patches
+from kf_core.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.progress import Monitor
+from kf_core.schedule import NoiseSchedule
+from kf_core.settings import PatchSettings
+
+LEVELS = (25, 50, 100, 200, 400)  # timesteps at which the photo's held-out part is looked at
+HELD_OUT = 8  # one part in so many of the photo's longer side ...
+LONGEST = 512  # ... of which at most so many pixels each way are looked at
+
+
+def phase_one(
+    lr: Tensor, schedule: NoiseSchedule, patches: PatchSettings, generator: Generator, monitor: Monitor
+) -> tuple[PatchDiffusion, dict]:
+    """PD that has learned the patches of the photo (1, 3, h, w) in [-1, 1] for at most patches.steps.
+
+    With patches.patience an eighth of the photo is held out, and learning ends when it no longer helps there. Returns
+    the frozen network and what the report says of it. Raises BadInput for an unusable checkpoint, Cancelled, Diverged.
+    """
+    if patches.prior == "none":
+        network = PatchDiffusion(patches.channels, lr.shape[1], patches.activation, patches.residual)
+        about = {"prior": "none", **network.config}
+        network = network.to(lr.device).to(memory_format=torch.channels_last)
+    else:
+        network, about = load_prior(patches.prior, lr.device)
+    if patches.steps:
+        photo, check = lr[0].cpu(), None
+        if patches.patience:
+            photo, check = hold_out(lr, schedule)
+        training = Training.begin(network, patches, generator)
+        network = learn_patches(training, [photo], schedule, patches, monitor, check=check)
+        about |= {
+            "loss": float(np.mean(training.losses[-100:])) if training.losses else None,
+            "steps_taken": len(training.losses),
+            "step_kept": training.best[0] if training.best else len(training.losses),
+            "held_out_errors": training.checks,
+        }
+    return network.eval().requires_grad_(False), about
+
+
+def hold_out(lr: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Callable[[PatchDiffusion], float]]:
+    """The photo (3, h, w) without a strip along one shorter side, and the mean velocity error of a network there.
+
+    The strip is seen in its surroundings, always with the same noise, so that two networks can be compared.
+    """
+    upright = lr if lr.shape[3] >= lr.shape[2] else lr.transpose(2, 3)  # patches have no up and down
+    cut = upright.shape[3] - upright.shape[3] // HELD_OUT
+    first = max(0, cut - RECEPTIVE_FIELD // 2)
+    seen = upright[:, :, :LONGEST, first : cut + LONGEST]
+    noise = torch.randn((len(LEVELS), *seen.shape[1:]), generator=Generator().manual_seed(3)).to(lr.device)
+    t = torch.tensor(LEVELS, device=lr.device)
+    noisy, velocity = schedule.add_noise(seen, noise, t), schedule.velocity(seen, noise, t)
+    noisy = noisy.contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def check(network: PatchDiffusion) -> float:
+        wrong = network(noisy, t) - velocity
+        return float(wrong[..., cut - first :].square().mean())
+
+    learned = lr[0, :, :, :cut] if upright is lr else lr[0, :, :cut]
+    return learned.cpu(), check
