@@ -110,8 +110,8 @@ def test_the_bundled_prior_beats_every_trivial_predictor_on_a_photograph_it_neve
     network, _ = load_prior("bundled", torch.device("cpu"))
     rows = errors_by_noise(network, [picture], [picture], NoiseSchedule(), RECIPE, Monitor())
     for row in rows:
-        if 10 <= row["t"] <= 400:
-            assert row["prior"] < 0.97 * min(row["unchanged"], row["mean"], row["blur"]), row
+        if row["t"] <= 200:  # above, a wide blur knows as much as 15 x 15 pixels do
+            assert row["prior"] < 0.9 * min(row["unchanged"], row["mean"], row["blur"]), row
 
 
 def test_errors_of_the_trivial_predictors_are_the_closed_forms():
