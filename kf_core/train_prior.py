@@ -114,6 +114,8 @@ def train_prior(
         "curve": curve(training),
         "errors": errors_by_noise(network, pictures, held_out, schedule, recipe, monitor, scratch_steps, seed),
         "scratch_steps": scratch_steps,
+        "command": f"kf train-prior FOLDER -o {Path(out).name} --steps {steps} --channels {channels} --batch {batch}"
+        f" --seed {seed} --scratch-steps {scratch_steps}",
         "credits": credits_of(folder, training_paths),
         "machine": describe(processor),
         "torch": torch.__version__,
