@@ -63,7 +63,7 @@ def refused(done, *words):
 def test_help_names_every_command():
     done = kf("--help")
     assert done.returncode == 0 and done.stderr == ""
-    for name in ("upscale", "kernel", "train-prior", "--version"):
+    for name in ("upscale", "kernel", "train-prior", "checkpoints", "--version"):
         assert name in done.stdout
 
 

@@ -1,0 +1,28 @@
+"""What several test files need: the Hub in miniature, and huggingface_hub pointed at it."""
+
+import pytest
+from hub_server import HubServer, use_hub
+
+
+@pytest.fixture
+def fake_hub():
+    with HubServer() as running:
+        yield running
+
+
+@pytest.fixture
+def hub_constants(fake_hub, tmp_path, monkeypatch):
+    """huggingface_hub as if it had been imported with HF_ENDPOINT and HF_HOME set."""
+    from kf_core import hub
+
+    with hub.client() as library:
+        constants = library.constants
+    use_hub(monkeypatch, constants, fake_hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    library.utils.close_session()
+    return constants

@@ -1,0 +1,293 @@
+"""Priors from the Hub: the real client against a server on loopback, what goes wrong there, and what is left behind."""
+
+import hashlib
+import json
+import socket
+import time
+
+import pytest
+import torch
+from hub_server import use_hub
+
+from kf_core import hub, sources
+from kf_core.checkpoints import WEIGHTS, WrongHash, load_prior, save_prior
+from kf_core.errors import BadInput, Unavailable
+from kf_core.hub import OnHub
+from kf_core.networks.patch_diffusion import PatchDiffusion
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+REPO, OLD = "anna/pd", "0" * 40
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("prior") / "a.safetensors"
+    save_prior(PatchDiffusion(8), path, {"seed": 3})
+    return path.read_bytes()
+
+
+def folder(weights, sha256=None):
+    about = {"sha256": sha256 or hashlib.sha256(weights).hexdigest()}
+    return {WEIGHTS: weights, "config.json": json.dumps(about).encode(), "README.md": b"# A prior"}
+
+
+def left_behind(tmp_path):
+    """The files in the cache, apart from the client's locks and its mark for backup programs."""
+    paths = [path for path in (tmp_path / "cache").rglob("*") if ".locks" not in path.parts]
+    return [path.name for path in paths if path.name != "CACHEDIR.TAG"]
+
+
+def closed_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_a_pinned_prior_is_pulled_once_and_never_asked_for_again(fake_hub, hub_constants, weights):
+    commit = fake_hub.publish(REPO, folder(weights))
+    source = f"{REPO}@{commit}"
+    network, about = load_prior(source, CPU)
+    assert about["prior"] == source and (about["repo"], about["revision"]) == (REPO, commit)
+    assert about["sha256"] == hashlib.sha256(weights).hexdigest() and about["channels"] == 8
+    assert about["file"] == WEIGHTS and "note" not in about
+    assert fake_hub.asked() and all("/resolve/" in path or "/cdn/" in path for path in fake_hub.asked())
+    fake_hub.requests.clear()
+    again, told = load_prior(source, CPU)
+    assert fake_hub.requests == [] and told == about
+    assert all(map(torch.equal, network.parameters(), again.parameters()))
+    hub_constants.HF_HUB_OFFLINE = True
+    assert load_prior(source, CPU)[1] == about and hub.pull(OnHub(REPO, commit)).commit == commit
+    assert fake_hub.requests == []
+
+
+def test_a_branch_is_reported_as_not_pinned_and_moves_only_when_pulled(fake_hub, hub_constants, weights, tmp_path):
+    first = fake_hub.publish(REPO, folder(weights))
+    about = load_prior(REPO, CPU)[1]
+    assert about["revision"] == first and "'main' is not pinned" in about["note"]
+    other = tmp_path / "other.safetensors"
+    save_prior(PatchDiffusion(4), other, {})
+    second = fake_hub.publish(REPO, folder(other.read_bytes()))
+    fake_hub.requests.clear()
+    assert load_prior(f"{REPO}@main", CPU)[1]["revision"] == first and fake_hub.requests == []
+    assert hub.pull(OnHub(REPO)).commit == second
+    assert load_prior(REPO, CPU)[1]["channels"] == 4
+    assert [found.commit for found in hub.all_cached()] == sorted([first, second])
+
+
+def test_a_failed_look_at_a_branch_leaves_it_where_it_was(fake_hub, hub_constants, weights):
+    first = fake_hub.publish(REPO, folder(weights))
+    hub.pull(OnHub(REPO))
+    fake_hub.publish(REPO, folder(weights, "f" * 64) | {WEIGHTS: weights[:-4] + b"abcd"})
+    with pytest.raises(WrongHash):
+        hub.pull(OnHub(REPO))
+    assert load_prior(REPO, CPU)[1]["revision"] == first
+
+
+FAULTS = [
+    ("nobody/nothing", None, BadInput, "no repository 'nobody/nothing'"),
+    (f"{REPO}@{OLD}", None, BadInput, "no revision"),
+    (f"{REPO}@v9", None, BadInput, "no revision 'v9'"),
+    ("anna/empty", None, BadInput, "holds no checkpoint"),
+    (REPO, "gated", BadInput, "open only to"),
+    (REPO, "private", BadInput, "or it is private"),
+    (REPO, "forbidden", BadInput, "refused access"),
+    (REPO, "credentials", BadInput, "refused access"),
+    (REPO, "huge", BadInput, "MiB large"),
+    (REPO, "no commit", Unavailable, "is not a Hugging Face Hub"),
+    (REPO, 500, Unavailable, "error 500"),
+    (REPO, 429, Unavailable, "error 429"),
+]
+
+
+@pytest.mark.parametrize(("source", "fault", "kind", "words"), FAULTS, ids=lambda value: str(value)[:20])
+def test_what_the_hub_refuses_is_one_sentence(fake_hub, hub_constants, weights, tmp_path, source, fault, kind, words):
+    fake_hub.publish(REPO, folder(weights))
+    fake_hub.publish("anna/empty", {"README.md": b""})
+    fake_hub.faults[REPO] = fault
+    began = time.monotonic()
+    with pytest.raises(kind, match=words) as caught:
+        load_prior(source, CPU)
+    assert caught.value.hint and time.monotonic() - began < 15
+    assert left_behind(tmp_path) == []
+    assert not any("/cdn/" in path for path in fake_hub.asked())
+
+
+def test_a_wrong_hash_is_refused_and_mended_by_the_next_pull(fake_hub, hub_constants, weights, tmp_path):
+    commit = fake_hub.publish(REPO, folder(weights, "f" * 64))
+    with pytest.raises(WrongHash, match="damaged"):
+        load_prior(f"{REPO}@{commit}", CPU)
+    assert left_behind(tmp_path) == []
+    fake_hub.revisions[REPO][commit]["config.json"] = folder(weights)["config.json"]
+    assert load_prior(f"{REPO}@{commit}", CPU)[1]["revision"] == commit
+
+
+def test_a_file_that_was_damaged_in_the_cache_is_fetched_anew(fake_hub, hub_constants, weights):
+    commit = fake_hub.publish(REPO, folder(weights))
+    found = hub.pull(OnHub(REPO, commit))
+    found.path.resolve().write_bytes(weights[:-8] + b"damaged!")
+    with pytest.raises(WrongHash):
+        load_prior(f"{REPO}@{commit}", CPU)
+    assert not found.path.exists()
+    assert load_prior(f"{REPO}@{commit}", CPU)[1]["sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_force_fetches_again(fake_hub, hub_constants, weights):
+    commit = fake_hub.publish(REPO, folder(weights))
+    found = hub.pull(OnHub(REPO, commit))
+    found.path.resolve().write_bytes(b"nothing")
+    assert hub.pull(OnHub(REPO, commit)).path.read_bytes() == b"nothing"
+    assert hub.pull(OnHub(REPO, commit), force=True).path.read_bytes() == weights
+
+
+def test_a_repository_without_config_is_taken_as_it_is(fake_hub, hub_constants, weights):
+    fake_hub.publish(REPO, {WEIGHTS: weights})
+    assert load_prior(REPO, CPU)[1]["channels"] == 8
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 a pickle of torch", b"\x80\x04\x95 a pickle", b"", b"x" * 5000])
+def test_no_pickle_and_no_rubbish_stays_in_the_cache(fake_hub, hub_constants, tmp_path, content):
+    fake_hub.publish(REPO, folder(content))
+    with pytest.raises(BadInput, match="pickle" if b"pickle" in content else "not a readable"):
+        load_prior(REPO, CPU)
+    assert left_behind(tmp_path) == []
+
+
+def test_a_connection_that_breaks_off_leaves_nothing_behind(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    commit = fake_hub.publish(REPO, folder(weights))
+    fake_hub.dying = 100
+    with pytest.raises(Unavailable, match="broke off"):
+        load_prior(f"{REPO}@{commit}", CPU)
+    assert fake_hub.dying < 100 and left_behind(tmp_path) == []
+    fake_hub.dying = 1  # a short one mends itself
+    assert load_prior(f"{REPO}@{commit}", CPU)[1]["revision"] == commit
+    assert fake_hub.dying == 0
+
+
+def test_a_hub_that_is_down_or_silent_is_told_soon(hub_constants, tmp_path, monkeypatch):
+    use_hub(monkeypatch, hub_constants, closed_port())
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="cannot be reached") as caught:
+        load_prior(f"{REPO}@{OLD}", CPU)
+    assert caught.value.hint and time.monotonic() - began < 15
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        use_hub(monkeypatch, hub_constants, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            load_prior(f"{REPO}@{OLD}", CPU)
+        assert time.monotonic() - began < 15
+    assert left_behind(tmp_path) == []
+
+
+def test_the_wait_is_bounded_even_where_sockets_are_not():
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        hub.within(0.2, lambda: time.sleep(30))
+    assert time.monotonic() - began < 10
+    with pytest.raises(KeyError):
+        hub.within(5, lambda: {}["nothing"])
+    assert hub.within(5, lambda: 7) == 7
+
+
+def test_offline_with_nothing_cached(fake_hub, hub_constants, weights, monkeypatch):
+    fake_hub.publish(REPO, folder(weights))
+    monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(Unavailable, match="HF_HUB_OFFLINE") as caught:
+        load_prior(REPO, CPU)
+    assert caught.value.hint and fake_hub.requests == []
+
+
+def test_the_clients_settings_are_given_back():
+    with hub.client() as library:
+        bars, log = library.utils.are_progress_bars_disabled, library.utils.logging
+        assert bars() and log.get_verbosity() > 50
+    before = bars(), log.get_verbosity()
+    with pytest.raises(ValueError), hub.client():
+        raise ValueError
+    assert (bars(), log.get_verbosity()) == before and before[1] <= 50
+
+
+# "auto" and published names
+
+
+def test_auto_without_anything_published_is_the_bundled_prior(hub_constants, fake_hub, monkeypatch):
+    monkeypatch.setattr(sources, "PUBLISHED", {})
+    about = load_prior("auto", CPU)[1]
+    assert about["prior"] == "auto" and about["file"] == "pd-small.safetensors" and "bundled" in about["note"]
+    assert fake_hub.requests == [] and "note" not in load_prior("bundled", CPU)[1]
+
+
+def test_auto_takes_the_first_that_can_be_had(fake_hub, hub_constants, weights, monkeypatch):
+    commit, digest = fake_hub.publish(REPO, folder(weights)), hashlib.sha256(weights).hexdigest()
+    published = {"gone": ("nobody/nothing", OLD, digest), "pd-tiny": (REPO, commit, digest)}
+    monkeypatch.setattr(sources, "PUBLISHED", published)
+    about = load_prior("auto", CPU)[1]
+    assert (about["prior"], about["repo"], about["revision"]) == ("auto", REPO, commit) and "note" not in about
+    assert load_prior("pd-tiny", CPU)[1]["prior"] == "pd-tiny"
+    with pytest.raises(BadInput, match="no repository"):
+        load_prior("gone", CPU)
+    monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
+    assert load_prior("auto", CPU)[1]["repo"] == REPO
+
+
+def test_auto_falls_back_where_a_named_prior_does_not(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
+    commit = fake_hub.publish(REPO, folder(weights))
+    monkeypatch.setattr(sources, "PUBLISHED", {"one": (REPO, commit, "e" * 64)})
+    with pytest.raises(WrongHash):
+        load_prior("one", CPU)
+    about = load_prior("auto", CPU)[1]
+    assert about["file"] == "pd-small.safetensors" and "damaged" in about["note"] and "repo" not in about
+    assert left_behind(tmp_path) == []
+
+
+def test_auto_waits_only_once_for_a_hub_that_is_down(hub_constants, fake_hub, monkeypatch):
+    monkeypatch.setattr(sources, "PUBLISHED", {name: (f"anna/{name}", OLD, "e" * 64) for name in "abc"})
+    fake_hub.faults = {f"anna/{name}": 503 for name in "abc"}
+    about = load_prior("auto", CPU)[1]
+    assert about["file"] == "pd-small.safetensors" and "error 503" in about["note"]
+    assert len(fake_hub.requests) == 1
+    with pytest.raises(Unavailable):
+        load_prior("b", CPU)
+
+
+# What a name means
+
+
+@pytest.mark.parametrize(
+    ("source", "repo", "revision"),
+    [
+        ("anna/pd", "anna/pd", "main"),
+        ("anna/pd@v1.0", "anna/pd", "v1.0"),
+        ("anna/pd@refs/pr/1", "anna/pd", "refs/pr/1"),
+        (f"anna/pd@{'A' * 40}", "anna/pd", "a" * 40),
+    ],
+)
+def test_names_on_the_hub(source, repo, revision):
+    wanted = sources.on_hub(source)
+    assert (wanted.repo, wanted.revision, wanted.pinned) == (repo, revision, revision == "a" * 40)
+
+
+@pytest.mark.parametrize(
+    "source", ["", "pd", "a/b/c", "a/b@", "a/b@../../x", "../b@main", "a/..", "a b/c", "a/b@x y", "http://x/y", "a/b@é"]
+)
+def test_names_that_mean_nothing(source, hub_constants, fake_hub):
+    with pytest.raises(BadInput) as caught:
+        load_prior(source, CPU)
+    assert caught.value.hint and fake_hub.requests == []
+
+
+@pytest.mark.parametrize("source", ["./anna/pd", "~/pd", "anna/pd.safetensors", "C:/pd", "anna\\pd", "anna/pd.ckpt"])
+def test_what_can_only_be_a_path_is_never_looked_up(source, hub_constants, fake_hub):
+    with pytest.raises(BadInput, match="no prior checkpoint at"):
+        load_prior(source, CPU)
+    assert fake_hub.requests == []
+
+
+def test_an_existing_path_wins(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
+    (tmp_path / "anna" / "pd").mkdir(parents=True)
+    (tmp_path / "anna" / "pd" / "mine.safetensors").write_bytes(weights)
+    monkeypatch.chdir(tmp_path)
+    about = load_prior(REPO, CPU)[1]
+    assert about["file"] == "mine.safetensors" and "repo" not in about and fake_hub.requests == []
