@@ -16,6 +16,7 @@ FIGURES = {
     "loss_held_out": "velocity error (MSE), held-out photographs, without augmentation",
     "seconds": "seconds of training",
     "machine": "machine",
+    "torch": "version of torch",
 }
 NO_CREDITS = """\
 **The checkpoint names no author, licence or source of the photographs it learned from. Whoever publishes it must add

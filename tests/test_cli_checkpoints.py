@@ -1,4 +1,4 @@
-"""`kf checkpoints` and `--prior` as a user meets them: processes that read HF_ENDPOINT, HF_HOME and so on themselves."""
+"""`kf checkpoints` and `--prior` as a user meets them: processes that read HF_ENDPOINT and HF_HOME themselves."""
 
 import hashlib
 import json
