@@ -18,6 +18,22 @@ FIGURES = {
     "machine": "machine",
     "torch": "version of torch",
 }
+ERRORS = """\
+How far the clean image, as estimated in one pass from a held-out photograph noised to timestep t, is from the true one
+(root mean square, grey levels of 0 to 255), beside guesses that have learned nothing:
+"""
+COLUMNS = {
+    "unchanged": "the noised image itself, its signal scaled back to full",
+    "mean": "the mean colour of the photographs learned from",
+    "blur": "the Gaussian blur that serves best at that timestep",
+    "from_scratch": "networks that learned one half of a photograph; prior_there: this prior on the other halves",
+}
+ERRORS = """\
+Root mean square error, in grey levels of 0 to 255, of the clean image as estimated from held-out photographs noised at
+timestep t. `unchanged`: the noised picture itself; `mean`: the mean colour; `blur`: the Gaussian blur that serves best;
+`from_scratch`: networks that learned the left half of one held-out photograph, on its right half, and `prior_there`: this
+one on the same right halves.
+"""
 NO_CREDITS = """\
 **The checkpoint names no author, licence or source of the photographs it learned from. Whoever publishes it must add
 them here first.**"""
@@ -39,8 +55,9 @@ def model_card(name: str, repo: str, licence: str, sha256: str, config: dict, tr
 
 
 def uncredited(training: dict) -> list[str]:
-    """The training photographs of which the checkpoint names no author, licence or source; all if it lists nothing."""
-    credited = {str(row.get("file")) for row in _rows(training, "credits")}
+    """The training photographs of which the checkpoint states no licence. An author may be unknown."""
+    stated = [row for row in _rows(training, "credits") if row.get("license") not in (None, "", "unknown")]
+    credited = {str(row.get("file")) for row in stated}
     return [name for name in _names(training, "trained_on") if name not in credited]
 
 
@@ -89,8 +106,10 @@ def _figures(training: dict) -> str:
     lines = [_table(("figure", "value"), figures)] if figures else []
     errors = _rows(training, "errors")
     if errors:
-        lines.append("Mean squared error of the clean image as estimated from one noised at timestep t, in [-1, 1]:\n")
-        lines.append(_table_of(errors))
+        lines += [ERRORS, _table_of(errors)]
+        lines.append(
+            "".join(f"- {key}: {said}\n" for key, said in COLUMNS.items() if any(key in row for row in errors))
+        )
     curve = _rows(training, "curve")
     if curve:
         step = -(-len(curve) // MOST_ROWS)
@@ -108,7 +127,7 @@ def _photographs(training: dict) -> str:
         rows = [[row.get(key, "unknown") for key in ("file", "author", "license", "source")] for row in credits]
         lines.append(_table(("file", "author", "licence", "source"), rows))
         if missing:
-            lines.append("**Author, licence and source of these are missing and must be added:**\n")
+            lines.append("**The licences of these are missing and must be added:**\n")
     if missing:
         lines.append(_list(missing))
     held_out = _names(training, "held_out")

@@ -84,7 +84,7 @@ def _missing(training: dict) -> list[str]:
     if not training.get("credits"):
         return ["The checkpoint names no authors and licences of its photographs; add them to the card."]
     if missing:
-        return [f"{len(missing)} of the photographs have no author and licence in the card, as {missing[0]}; add them."]
+        return [f"{len(missing)} of the photographs have no licence in the card, as {missing[0]}; add them."]
     return []
 
 

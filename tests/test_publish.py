@@ -33,7 +33,7 @@ TRAINING = {
         {"file": "two.png", "author": "B | <b>Ob</b>", "license": "CC-BY-4.0", "source": "x\ny"},
     ],
     "curve": [{"step": i, "loss": 1 / i, "held_out": None} for i in range(1, 101)],
-    "errors": [{"t": 10, "prior": 0.01, "identity": 0.02}, {"t": 100, "prior": 0.1, "gaussian": 0.3}],
+    "errors": [{"t": 10, "prior": 0.01, "other": 0.02}, {"t": 100, "prior": 0.1, "blur": 0.3}],
 }
 
 
@@ -76,7 +76,8 @@ def test_the_card_tells_all_there_is():
         assert told in text
     assert "| one.png | Anna | CC0-1.0 | https://a.example/1 |" in text and "three.png" in text
     assert "| two.png | B \\| &lt;b&gt;Ob&lt;/b&gt; | CC-BY-4.0 | x y |" in text
-    assert "| t | prior | identity | gaussian |" in text and "| 100 | 0.1 |  | 0.3 |" in text
+    assert "| t | prior | other | blur |" in text and "- blur: " in text and "- mean: " not in text
+    assert "| 100 | 0.1 |  | 0.3 |" in text
     rows = [int(step) for step in re.findall(r"^\| (\d+) \| [\d.]+ \|  \|$", text, re.M)]
     assert 5 <= len(rows) <= 12 and rows[-1] == 100 and rows == sorted(rows)
     assert NO_CREDITS not in text and "must be added" not in text
@@ -95,7 +96,9 @@ def test_the_card_survives_whatever_a_checkpoint_says(value):
 
 def test_missing_credits_are_warned_of(tmp_path, folder):
     path = tmp_path / "x.safetensors"
-    for credits, words in ((None, "names no authors"), (TRAINING["credits"][:1], "1 of the photographs")):
+    some, unknown = TRAINING["credits"][:1], [TRAINING["credits"][0], {"file": "two.png", "license": "unknown"}]
+    lacking = "1 of the photographs"
+    for credits, words in ((None, "names no authors"), (some, lacking), (unknown, lacking)):
         save_prior(PatchDiffusion(4), path, {**TRAINING, "credits": credits})
         (warning,) = publish.prepare(path, folder, REPO, "apache-2.0").warnings
         assert words in warning
