@@ -1,6 +1,6 @@
 """Fig. 21 of the paper for a checkpoint: a photograph noised at five timesteps, and what PD makes of it in one pass.
 
-`python -m benchmarks.denoising -o docs/images/denoising.png`
+`python -m benchmarks.denoising -o docs/images/denoising.jpg`
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--prior", default="bundled")
     parser.add_argument("--photo", type=int, default=10, help="0..11: which photograph of KF144")
     parser.add_argument("--crop", type=int, nargs=3, default=(150, 330, 192), metavar=("TOP", "LEFT", "SIDE"))
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/images/denoising.png"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/images/denoising.jpg"))
     chosen = parser.parse_args()
     network, _ = load_prior(chosen.prior, torch.device("cpu"))
     schedule, generator = NoiseSchedule(), torch.Generator().manual_seed(0)

@@ -78,7 +78,8 @@ def from_scratch(
     settings = replace(FROM_SCRATCH, steps=steps, crop=recipe.crop)
     network = network.to(memory_format=torch.channels_last)
     training = Training.begin(network, settings, Generator().manual_seed(seed))
-    return learn_patches(training, [picture], schedule, settings, monitor)
+    own = Monitor(monitor.progress, monitor.should_stop)  # its time left is not that of the training before
+    return learn_patches(training, [picture], schedule, settings, own)
 
 
 def errors_at(

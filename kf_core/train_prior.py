@@ -104,15 +104,17 @@ def train_prior(
         network = learn_patches(
             training, pictures, schedule, recipe, monitor, check=check if held_out else None, keep=keep
         )
+        save_training(training, state, about)
+        errors = errors_by_noise(network, pictures, held_out, schedule, recipe, monitor, scratch_steps, seed)
     except Cancelled:
         raise Cancelled("Stopped as you asked; what was learned so far is kept.", "Resume to go on.") from None
     losses = training.losses
-    about |= {
+    report = about | {
         "loss_first": float(np.mean(losses[:100])),
         "loss_last": float(np.mean(losses[-100:])),
         "loss_held_out": check(network) if held_out else None,
         "curve": curve(training),
-        "errors": errors_by_noise(network, pictures, held_out, schedule, recipe, monitor, scratch_steps, seed),
+        "errors": errors,
         "scratch_steps": scratch_steps,
         "command": f"kf train-prior FOLDER -o {Path(out).name} --steps {steps} --channels {channels} --batch {batch}"
         f" --seed {seed} --scratch-steps {scratch_steps}",
@@ -120,9 +122,9 @@ def train_prior(
         "machine": describe(processor),
         "torch": torch.__version__,
     }
-    save_prior(network, Path(out), about)
+    save_prior(network, Path(out), report)
     state.unlink(missing_ok=True)
-    return about
+    return report
 
 
 def state_file(out: str | Path) -> Path:
