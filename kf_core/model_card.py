@@ -28,12 +28,6 @@ COLUMNS = {
     "blur": "the Gaussian blur that serves best at that timestep",
     "from_scratch": "networks that learned one half of a photograph; prior_there: this prior on the other halves",
 }
-ERRORS = """\
-Root mean square error, in grey levels of 0 to 255, of the clean image as estimated from held-out photographs noised at
-timestep t. `unchanged`: the noised picture itself; `mean`: the mean colour; `blur`: the Gaussian blur that serves best;
-`from_scratch`: networks that learned the left half of one held-out photograph, on its right half, and `prior_there`: this
-one on the same right halves.
-"""
 NO_CREDITS = """\
 **The checkpoint names no author, licence or source of the photographs it learned from. Whoever publishes it must add
 them here first.**"""
