@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import kf12
+from benchmarks import gpu_prior, kf12, prior
 from benchmarks.kf12 import table
 from benchmarks.kf144 import BORDER, KERNELS, PHOTOS, case_name, frame, luma, pair, psnr, ssim
+from kf_core import Settings
+from kf_core.settings import FinishSettings
 
 
 def test_there_are_twelve_photographs_and_twelve_kernels_of_sum_one():
@@ -83,3 +85,62 @@ def test_a_resumed_run_does_the_cases_that_are_missing_and_no_others(tmp_path, m
     kf12.main()
     rows = json.loads((tmp_path / "run.json").read_text())["rows"]
     assert done == [2] and [r["case"] for r in rows] == [case_name(3, 3), case_name(2, 2)]
+
+
+def test_the_prior_benchmark_keeps_what_is_done_and_adds_the_whole_method_where_asked(tmp_path, monkeypatch):
+    asked = []
+
+    def run_variant(case, patches, settings, blind):
+        asked.append((patches.prior, patches.steps, blind))
+        row = {"phase1_seconds": 1.0, "error_on_truth": float(patches.steps), "gain_known": 1.0}
+        return row | ({"gain": 2.0, "cosine": 0.5} if blind else {})
+
+    monkeypatch.setattr(prior, "run_variant", run_variant)
+
+    def run(*extra):
+        arguments = ["prior", "--cases", "0", "--adapted", "0", "--resume", "--out", str(tmp_path), *extra]
+        monkeypatch.setattr("sys.argv", arguments)
+        prior.main()
+
+    run("--scratch", "5", "7")
+    run("--scratch", "7", "--blind")
+    assert asked == [
+        ("none", 5, False),
+        ("none", 7, False),
+        ("bundled", 0, False),
+        ("none", 7, True),
+        ("bundled", 0, True),
+    ]
+    lines = (tmp_path / "prior.md").read_text().splitlines()
+    assert len(lines) == 5
+    assert next(line for line in lines if "| 5 |" in line).endswith("| 5.00 | +1.00 | – | – |")
+    assert next(line for line in lines if "| 7 |" in line).endswith("| 7.00 | +1.00 | +2.00 | 0.500 |")
+
+
+def test_a_row_of_the_prior_benchmark_uses_the_network_that_phase_one_learned(monkeypatch):
+    case = pair(0, 0, 32)
+    settings = Settings.preset("fast", finish=FinishSettings(method="plug_and_play", steps=2))
+    rows = [
+        prior.run_variant(case, patches, settings, False)
+        for patches in (prior.ADAPTED.__class__(prior="bundled", steps=0), prior.ADAPTED.__class__(channels=4, steps=1))
+    ]
+    assert rows[0]["error_on_truth"] < 0.6 * rows[1]["error_on_truth"]
+    assert rows[0]["gain_known"] > rows[1]["gain_known"] + 0.5
+
+
+def test_training_for_the_gpu_stops_in_time_and_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for i in range(2):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (70, 70, 3), dtype=np.uint8)).save(
+            photos / f"{i}.png"
+        )
+    usual = ["gpu_prior", str(photos), str(out), "--steps", "3", "--channels", "4", "--batch", "2", "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", [*usual, "--seconds", "0"])
+    with pytest.raises(SystemExit, match="0"):
+        gpu_prior.main()
+    assert "not finished" in capsys.readouterr().out and (out / "pd-4.training").exists()
+    monkeypatch.setattr("sys.argv", usual)
+    gpu_prior.main()
+    assert capsys.readouterr().out.endswith("finished\n")
+    assert json.loads((out / "pd-4.json").read_text())["recipe"]["steps"] == 3
