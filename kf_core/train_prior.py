@@ -107,7 +107,7 @@ def train_prior(
         save_training(training, state, about)
         errors = errors_by_noise(network, pictures, held_out, schedule, recipe, monitor, scratch_steps, seed)
     except Cancelled:
-        raise Cancelled("Stopped as you asked; what was learned so far is kept.", "Resume to go on.") from None
+        raise Cancelled("Stopped as you asked; what was learned so far is kept, to go on with --resume.") from None
     losses = training.losses
     report = about | {
         "loss_first": float(np.mean(losses[:100])),
