@@ -270,7 +270,7 @@ PRESETS: dict[str, Settings] = {
     "balanced": Settings(
         preset_name="balanced",
         kernel_crop=192,
-        patches=PatchSettings(prior="bundled", steps=300, batch=4, learning_rate=1e-4),
+        patches=PatchSettings(prior="auto", steps=300, learning_rate=1e-4, patience=4),
         recovery=replace(_WALK, prior_every=2, iterations=40),
         refine=RefineSettings(rounds=10),
         finish=FinishSettings(method="plug_and_play", steps=40),
