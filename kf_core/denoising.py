@@ -23,6 +23,7 @@ LEVELS = (1, 5, 10, 25, 50, 100, 200, 400, 800)  # timesteps
 BLUR_SIGMAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)  # pixels
 FROM_SCRATCH = PatchSettings(batch=1, learning_rate=1e-3, ema=0.999, clip=1.0)
 PHOTOS_FROM_SCRATCH = 3
+BATCHES = 4  # of crops that a level is measured on
 
 
 def errors_by_noise(
@@ -103,9 +104,6 @@ def errors_at(
             blurs[sigma] += float((blur(noisy / signal.to(noisy.device), sigma) - clean).square().mean()) / BATCHES
     sums["blur"] = min(blurs.values())
     return {"t": t} | {name: round(float(grey_levels(torch.tensor(value))), 3) for name, value in sums.items()}
-
-
-BATCHES = 4
 
 
 @torch.no_grad()
