@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kf_core.degradation import Degradation
-from kf_core.picture import read_picture
-from kf_core.pipeline import to_array, to_tensor
+from kf_core.files.picture import read_picture
+from kf_core.method.degradation import Degradation
+from kf_core.pixels import to_array, to_tensor
 
 FOLDER = Path(__file__).parent / "data" / "kf144"
 PHOTOS = sorted(FOLDER.glob("*.png"))

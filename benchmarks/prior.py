@@ -20,15 +20,16 @@ import numpy as np
 import torch
 
 from benchmarks.kf144 import Pair, pair, psnr
-from kf_core import Settings, pipeline
-from kf_core.adapt import phase_one
-from kf_core.degradation import bicubic, cosine_similarity
-from kf_core.denoising import grey_levels
+from kf_core import Prior, Settings, load_prior, super_resolve
 from kf_core.device import choose_device
-from kf_core.networks.patch_diffusion import PatchDiffusion
-from kf_core.pipeline import to_array, to_tensor
+from kf_core.method.adapt import phase_one
+from kf_core.method.degradation import bicubic
+from kf_core.method.kernel import cosine_similarity
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.pixels import to_array, to_tensor
+from kf_core.priors.error_table import grey_levels
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,23 +71,19 @@ def run_variant(case: Pair, patches: PatchSettings, settings: Settings, blind: b
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
     torch.manual_seed(settings.seed)
     began = time.monotonic()
-    learned = phase_one(
-        to_tensor(case.lr).to(device), schedule, patches, torch.Generator().manual_seed(settings.seed), Monitor()
-    )
-    row = {"phase1_seconds": time.monotonic() - began, "step_kept": learned[1].get("step_kept", 0)}
-    row["error_on_truth"] = error_on_truth(learned[0], case, schedule, device)
+    lr, generator = to_tensor(case.lr).to(device), torch.Generator().manual_seed(settings.seed)
+    prior = None if patches.prior == "none" else load_prior(patches.prior, device)
+    learned = phase_one(lr, schedule, patches, prior, generator, Monitor())
+    row = {"phase1_seconds": time.monotonic() - began, "step_kept": learned.about.get("step_kept", 0)}
+    row["error_on_truth"] = error_on_truth(learned.network, case, schedule, device)
     baseline = psnr(to_array(bicubic(to_tensor(case.lr), *case.hr.shape[:2]), case.lr), case.hr)
-    usual = pipeline.phase_one
-    pipeline.phase_one = lambda *_: learned  # the network is there already
-    try:
-        known = pipeline.super_resolve(case.lr, settings, kernel=case.kernel)
-        row["gain_known"] = psnr(known.image, case.hr) - baseline
-        if blind:
-            found = pipeline.super_resolve(case.lr, settings)
-            row["gain"] = psnr(found.image, case.hr) - baseline
-            row["cosine"] = cosine_similarity(torch.from_numpy(found.kernel), torch.from_numpy(case.kernel))
-    finally:
-        pipeline.phase_one = usual
+    there = Prior(learned.network, learned.about)
+    known = super_resolve(case.lr, settings, kernel=case.kernel, prior=there)
+    row["gain_known"] = psnr(known.image, case.hr) - baseline
+    if blind:
+        found = super_resolve(case.lr, settings, prior=there)
+        row["gain"] = psnr(found.image, case.hr) - baseline
+        row["cosine"] = cosine_similarity(torch.from_numpy(found.kernel), torch.from_numpy(case.kernel))
     return row
 
 
@@ -136,9 +133,8 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "crop": chosen.crop,
         "seed": chosen.seed,
-        "prior": phase_one(torch.zeros(1, 3, 32, 32), NoiseSchedule(), replace(ADAPTED, prior=chosen.prior, steps=0),
-                           torch.Generator(), Monitor())[1],
-    }  # fmt: skip
+        "prior": load_prior(chosen.prior, "cpu").about,
+    }
     for index in chosen.cases:
         case = pair(index, index, chosen.crop)
         for name, patches in variants(chosen.scratch, chosen.adapted, chosen.prior, chosen.adapt_set):

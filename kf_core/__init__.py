@@ -1,20 +1,25 @@
 """KernelFusion: blind super-resolution that recovers the image and the kernel that shrank it, from the one photo alone.
 
 import kf_core
-result = kf_core.super_resolve(pixels, kf_core.Settings.preset("fast", scale=4))
+picture = kf_core.read_picture("photo.png")
+result = kf_core.super_resolve(picture.pixels, kf_core.Settings.preset("fast", scale=4))
 result.image, result.kernel, result.report
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kf_core.errors import BadInput, Cancelled, Diverged, KernelFusionError, OutOfMemory
+from kf_core.errors import BadInput, Cancelled, Diverged, KernelFusionError, OutOfMemory, Unavailable
 from kf_core.progress import Progress
 from kf_core.settings import Settings
 
 if TYPE_CHECKING:
+    from kf_core.files.picture import Picture, read_picture, write_picture
+    from kf_core.method.adapt import Prior
     from kf_core.pipeline import SuperResolution, recover_kernel, super_resolve
+    from kf_core.priors.load import load_prior
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,20 +28,33 @@ __all__ = [
     "Diverged",
     "KernelFusionError",
     "OutOfMemory",
+    "Picture",
+    "Prior",
     "Progress",
     "Settings",
     "SuperResolution",
+    "Unavailable",
+    "load_prior",
+    "read_picture",
     "recover_kernel",
     "super_resolve",
+    "write_picture",
 ]
 
-_NEEDS_TORCH = {"SuperResolution", "recover_kernel", "super_resolve"}
+# Loaded when first used, as they need torch or numpy: a door must open before the engine is warm.
+_LAZY = {
+    "Picture": "kf_core.files.picture",
+    "Prior": "kf_core.method.adapt",
+    "SuperResolution": "kf_core.pipeline",
+    "load_prior": "kf_core.priors.load",
+    "read_picture": "kf_core.files.picture",
+    "recover_kernel": "kf_core.pipeline",
+    "super_resolve": "kf_core.pipeline",
+    "write_picture": "kf_core.files.picture",
+}
 
 
 def __getattr__(name: str):
-    """Loads torch when the first name that needs it is used: a door must open before the engine is warm."""
-    if name in _NEEDS_TORCH:
-        from kf_core import pipeline
-
-        return getattr(pipeline, name)
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import torch
 
-from kf_core.errors import BadInput
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
+from kf_core.errors import NoDevice
 
 
 def choose_device(name: str) -> torch.device:
@@ -18,7 +16,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
     if not present.get(name):
-        raise BadInput(f"There is no {name} device here.", "Use --device auto or --device cpu.")
+        raise NoDevice(f"There is no {name} device here.", "Choose auto or cpu.")
     return torch.device(name)
 
 
@@ -39,14 +37,39 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 
 def memory_available(device: torch.device) -> int | None:
-    """Free bytes on the device, None where that cannot be told."""
+    """Bytes on the device that a run can have, None where that cannot be told.
+
+    On a graphics card also what torch holds without using it; on a CPU at most what a container leaves.
+    """
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    known = [free for free in (_free_of_the_machine(), _free_of_the_container()) if free is not None]
+    return min(known, default=None)
+
+
+def _free_of_the_machine() -> int | None:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
+        import psutil
+    except ImportError:  # the engine runs without it
         return None
+    return psutil.virtual_memory().available
+
+
+def _free_of_the_container(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What the control group (version 2, or 1) still allows; the kernel gives back its file cache when asked."""
+    for limit, used, cache in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            allowed, taken = int((root / limit).read_text()), int((root / used).read_text())
+            lines = (root / limit).with_name("memory.stat").read_text().splitlines()
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+        idle = next((int(line.split()[1]) for line in lines if line.split()[0] == cache), 0)
+        return max(0, allowed - taken + idle)
+    return None
 
 
 def _cpu_flags() -> list[str]:

@@ -1,4 +1,8 @@
-"""Everything that can go wrong, as a sentence a photographer understands and a hint what to do."""
+"""Everything that can go wrong, as a sentence a photographer understands and a hint what to do.
+
+Each class also has a stable `code`, by which a door (the command line, GIMP, a page) can add a hint of its own. Hints
+here name no option of any of them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ class KernelFusionError(Exception):
         hint: one sentence, what to do about it.
     """
 
+    code = "failed"
     exit_status = 1
 
     def __init__(self, message: str, hint: str = ""):
@@ -22,22 +27,89 @@ class KernelFusionError(Exception):
 
 
 class BadInput(KernelFusionError):
-    """The photo, kernel, checkpoint or a setting cannot be used as it is."""
+    """The photo, kernel, prior, a setting or a file name cannot be used as it is."""
 
+    code = "bad_input"
     exit_status = 2
+
+
+class BadPicture(BadInput):
+    """Not a picture, or not of a kind that can be used."""
+
+    code = "bad_picture"
+
+
+class TooSmall(BadPicture):
+    """A picture with too few pixels to learn from."""
+
+    code = "too_small"
+
+
+class TooLarge(BadPicture):
+    """A picture with more pixels than the device can take."""
+
+    code = "too_large"
+
+
+class BadKernel(BadInput):
+    """Not a kernel, or of a size that does not fit the scale."""
+
+    code = "bad_kernel"
+
+
+class BadPrior(BadInput):
+    """Not a checkpoint of the patch network, or one that does not fit."""
+
+    code = "bad_prior"
+
+
+class BadSetting(BadInput):
+    """A setting that does not exist, or a value it cannot have."""
+
+    code = "bad_setting"
+
+
+class NoDevice(BadInput):
+    """A processor that is not there."""
+
+    code = "no_device"
+
+
+class CannotWrite(BadInput):
+    """A file that cannot be written where it should."""
+
+    code = "cannot_write"
+
+
+class AlreadyThere(CannotWrite):
+    """A file that would be replaced without having been asked for."""
+
+    code = "already_there"
 
 
 class Diverged(KernelFusionError):
     """The optimisation left the finite numbers: there is no result."""
 
+    code = "diverged"
+
+    def __init__(
+        self,
+        message: str = "The computation ran away and has no result.",
+        hint: str = "Try another seed or preset; please report the photo if it happens again.",
+    ):
+        super().__init__(message, hint)
+
 
 class OutOfMemory(KernelFusionError):
     """The device has too little memory for this photo and these settings."""
+
+    code = "out_of_memory"
 
 
 class Cancelled(KernelFusionError):
     """The user asked to stop. Nothing was written."""
 
+    code = "cancelled"
     exit_status = 130
 
     def __init__(self, message: str = "Stopped as you asked; nothing was written.", hint: str = ""):
@@ -46,3 +118,5 @@ class Cancelled(KernelFusionError):
 
 class Unavailable(KernelFusionError):
     """Something from the network cannot be had now: later, or on another network, it may be."""
+
+    code = "unavailable"

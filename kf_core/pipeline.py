@@ -9,30 +9,25 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 import kf_core
 from kf_core import device as devices
-from kf_core.adapt import phase_one
-from kf_core.degradation import (
-    Degradation,
-    check_kernel_size,
-    default_kernel_size,
-    matching_size,
-    normalise,
-    resample_kernel,
-)
-from kf_core.errors import BadInput, Diverged, OutOfMemory
-from kf_core.finish import finish
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
+from kf_core.estimates import check_memory, plan
+from kf_core.method.adapt import Prior, phase_one
+from kf_core.method.crop import informative_crop
+from kf_core.method.degradation import Degradation
+from kf_core.method.finish import finish
+from kf_core.method.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.recover import recover
+from kf_core.method.refine import refine_kernel
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.pixels import as_pixels, to_array, to_tensor
+from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor, Progress
-from kf_core.recover import recover
-from kf_core.refine import refine_kernel
-from kf_core.schedule import NoiseSchedule
-from kf_core.settings import SMALLEST, Settings
-
-SCALES = (2, 3, 4)
+from kf_core.settings import DiffusionSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -56,78 +51,105 @@ def super_resolve(
     settings: Settings | None = None,
     *,
     kernel: np.ndarray | None = None,
+    prior: Prior | None = None,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> SuperResolution:
     """Recovers the large image and the kernel that shrank it from one photo.
 
     Args:
-        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded: uint8, or float in [0, 1].
+        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded: uint8, uint16, or float in [0, 1].
         settings: `Settings.preset("fast")` if None.
         kernel: (K, K), the degradation where it is known; then only the image is recovered.
+        prior: what load_prior returned, so that a server keeps its network; None: settings.patches.prior is loaded.
         progress: called after every iteration, from this thread.
-        should_stop: asked after every iteration; True ends the run with Cancelled.
+        should_stop: asked after every iteration and every tile; True ends the run with Cancelled.
 
     Raises:
-        BadInput, OutOfMemory, Diverged, Cancelled: all of them KernelFusionError.
+        BadInput, OutOfMemory, Diverged, Cancelled, Unavailable: all of them KernelFusionError.
     """
-    return _run(image, settings or Settings.preset("fast"), kernel, Monitor(progress, should_stop), want_image=True)
+    monitor = Monitor(progress, should_stop)
+    return _run(image, settings or Settings.preset("fast"), kernel, prior, monitor, want_image=True)
 
 
 def recover_kernel(
     image: np.ndarray,
     settings: Settings | None = None,
     *,
+    prior: Prior | None = None,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> SuperResolution:
     """As super_resolve, but stops when the kernel is known; the image of the result is None."""
-    return _run(image, settings or Settings.preset("fast"), None, Monitor(progress, should_stop), want_image=False)
+    monitor = Monitor(progress, should_stop)
+    return _run(image, settings or Settings.preset("fast"), None, prior, monitor, want_image=False)
 
 
 def _run(
-    image: np.ndarray, settings: Settings, known: np.ndarray | None, monitor: Monitor, want_image: bool
+    image: np.ndarray,
+    settings: Settings,
+    known: np.ndarray | None,
+    prior: Prior | None,
+    monitor: Monitor,
+    want_image: bool,
 ) -> SuperResolution:
     settings = settings.checked()
-    if settings.scale not in SCALES:
-        raise BadInput(f"A scale of {settings.scale} is not supported.", "Use 2, 3 or 4.")
     size = settings.kernel_size if known is None else known_kernel_size(known)
     size = default_kernel_size(settings.scale) if size is None else size
     settings = replace(settings, kernel_size=check_kernel_size(size, settings.scale))
     device = devices.choose_device(settings.device)
-    lr = to_tensor(image).to(device)
+    pixels = as_pixels(image)
+    lr = to_tensor(pixels).to(device)
     kernel = None if known is None else normalise(torch.from_numpy(np.asarray(known).astype(np.float32)).to(device))
-    check_memory(settings, lr, device)
+    check_memory(settings, lr, kernel is not None, want_image)
     try:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            return _phases(image, lr, settings, kernel, monitor, want_image)
+            return _phases(pixels, lr, settings, kernel, prior, monitor, want_image)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise OutOfMemory(
-            "The computer ran out of memory.", "Use a smaller part of the photo, or --preset fast."
-        ) from error
+        raise _out_of_memory() from error
+    except RuntimeError as error:  # what torch raises on a CPU and on Apple's MPS has no class of its own
+        if "allocate memory" in str(error) or "out of memory" in str(error):
+            raise _out_of_memory() from error
+        raise
+
+
+def _out_of_memory() -> OutOfMemory:
+    return OutOfMemory("The computer ran out of memory.", "Use a smaller part of the photo, or the preset 'fast'.")
 
 
 def _phases(
-    image: np.ndarray, lr: Tensor, settings: Settings, known: Tensor | None, monitor: Monitor, want_image: bool
+    image: np.ndarray,
+    lr: Tensor,
+    settings: Settings,
+    known: Tensor | None,
+    prior: Prior | None,
+    monitor: Monitor,
+    want_image: bool,
 ) -> SuperResolution:
     device, scale = lr.device, settings.scale
     generator = torch.Generator().manual_seed(settings.seed)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
-    prior, about_prior = phase_one(lr, schedule, settings.patches, generator, monitor)
+    if prior is None and settings.patches.prior != "none":
+        prior = load_prior(settings.patches.prior, device, monitor)
+    check_schedule(prior, settings.diffusion)
+    monitor.plan = plan(settings, lr, known is not None, want_image)
+    whole = monitor.region = (0, 0, lr.shape[2], lr.shape[3])
+    network, about_prior = phase_one(lr, schedule, settings.patches, prior, generator, monitor)
 
     kernel, result = known, None
     if kernel is None:
-        kernel, result = phase_two(lr, prior, schedule, settings, generator, monitor)
+        kernel, result = phase_two(lr, network, schedule, settings, generator, monitor)
     elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
-        result = recover(lr, degradation, prior, schedule, settings.recovery, generator, monitor, kernel).image
+        result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
+    monitor.region = whole
     if want_image and (result is None or settings.finish.method == "plug_and_play"):
-        polish = replace(settings.finish, precision=devices.resolve_precision(settings.finish.precision, device))
-        result = finish(lr, kernel, scale, prior, schedule, polish, generator, monitor, certain=known is not None)
+        given = known is not None
+        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, kernel_known=given)
 
     if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
-        raise Diverged("The computation ran away and has no result.", "Try another seed, or another preset.")
+        raise Diverged()
     report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, known is not None)
     pixels = to_array(result, image) if want_image else None
     return SuperResolution(pixels, kernel.cpu().numpy().astype(np.float32), report)
@@ -147,84 +169,34 @@ def phase_two(
     top, left, height, width = informative_crop(lr, settings.kernel_crop)
     crop = lr[:, :, top : top + height, left : left + width]
     degradation = Degradation(matching_size(size, scale, walked), walked, recovery.padding)
+    monitor.region = (top, left, height, width)
     found = recover(crop, degradation, prior, schedule, recovery, generator, monitor)
     whole = walked == scale and crop.shape == lr.shape
     kernel = found.kernel if walked == scale else resample_kernel(found.kernel, walked, size, scale)
     if not settings.refine.rounds:
         return kernel, found.image if whole else None
-    polish = replace(settings.refine, precision=devices.resolve_precision(settings.refine.precision, lr.device))
-    return refine_kernel(crop, kernel, scale, prior, schedule, polish, generator, monitor), None
+    return refine_kernel(crop, kernel, scale, prior, schedule, settings.refine, generator, monitor), None
 
 
-def informative_crop(lr: Tensor, side: int) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of the crop, at most `side` wide and high, with most structure in both directions.
-
-    Structure is the smaller eigenvalue of the gradients' structure tensor over the crop (Harris, Shi-Tomasi): flat
-    areas and straight parallel edges say little about a kernel. side 0: the whole picture.
-    """
-    height, width = lr.shape[-2:]
-    if not side or (height <= side and width <= side):
-        return 0, 0, height, width
-    rows, columns = min(side, height), min(side, width)
-    grey = lr.mean(1, keepdim=True)
-    dy, dx = grey[..., 1:, :-1] - grey[..., :-1, :-1], grey[..., :-1, 1:] - grey[..., :-1, :-1]
-    tensor = torch.cat([dy * dy, dx * dx, dy * dx], dim=1)
-    yy, xx, xy = F.avg_pool2d(tensor, (rows - 1, columns - 1), stride=1)[0]
-    smaller = (yy + xx) / 2 - (((yy - xx) / 2).square() + xy.square()).sqrt()
-    top, left = divmod(int(smaller.argmax()), smaller.shape[1])
-    return top, left, rows, columns
-
-
-def to_tensor(image: np.ndarray) -> Tensor:
-    """(1, 3, H, W) in [-1, 1]; grey is repeated. Raises BadInput."""
-    image = np.asarray(image)
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise BadInput(f"An array of shape {image.shape} is not a picture.", "Give (H, W) grey or (H, W, 3) RGB.")
-    if image.dtype != np.uint8 and image.dtype.kind != "f":
-        raise BadInput(f"Pixels of type {image.dtype} are not supported.", "Give uint8, or float in [0, 1].")
-    if min(image.shape[:2]) < SMALLEST:
-        raise BadInput(
-            f"The picture is {image.shape[1]} x {image.shape[0]} pixels, which is too small.",
-            f"Give at least {SMALLEST} x {SMALLEST}: the kernel is learned from the photo's own patches.",
+def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:
+    """Raises BadPrior when the prior learned another noise schedule than the one asked for."""
+    learned = (prior.about if prior else {}).get("diffusion")
+    asked = {"schedule": diffusion.schedule, "steps": diffusion.steps}
+    if learned and {name: learned.get(name) for name in asked} != asked:
+        raise BadPrior(
+            f"The prior learned the {learned.get('schedule')} noise schedule with {learned.get('steps')} steps, "
+            f"not the {diffusion.schedule} one with {diffusion.steps}.",
+            "Use its own schedule, or no prior.",
         )
-    if image.dtype.kind == "f" and not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
-        raise BadInput("The picture has values outside 0 to 1.", "Scale float pictures to the range 0 to 1.")
-    values = image.astype(np.float32) * (2 / 255 if image.dtype == np.uint8 else 2) - 1
-    values = np.repeat(values[:, :, None], 3, axis=2) if image.ndim == 2 else values
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
-
-
-def to_array(result: Tensor, like: np.ndarray) -> np.ndarray:
-    """The inverse of to_tensor, in the dtype and number of channels of `like`."""
-    values = ((result[0].float().cpu() + 1) / 2).clamp(0, 1).numpy().transpose(1, 2, 0)
-    values = values.mean(axis=2) if like.ndim == 2 else values
-    return (values * 255).round().astype(np.uint8) if like.dtype == np.uint8 else values.astype(like.dtype)
 
 
 def known_kernel_size(kernel: np.ndarray) -> int:
     kernel = np.asarray(kernel)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.dtype.kind not in "fiu":
-        raise BadInput(
+        raise BadKernel(
             "The kernel is not a square array of numbers.", "Give a K x K array, such as `kf kernel` writes."
         )
     return kernel.shape[0]
-
-
-def check_memory(settings: Settings, lr: Tensor, device: torch.device) -> None:
-    """Raises BadInput when the preset needs more memory than is free. The bytes per HR pixel are measured ones."""
-    free = devices.memory_available(device)
-    height, width = lr.shape[-2:]
-    pixels = height * width * settings.scale**2
-    walked = min(height, settings.kernel_crop or height) * min(width, settings.kernel_crop or width)
-    walked *= settings.search_scale**2
-    with_gradient = 45 * settings.patches.channels if settings.recovery.prior_gradient else 0
-    needed = max(180 * pixels, (250 * settings.recovery.unet_channels + with_gradient) * walked)
-    if free is not None and needed > free:
-        raise BadInput(
-            f"A picture of {width} x {height} pixels needs about {needed / 2**30:.1f} GiB with the "
-            f"'{settings.preset_name}' preset, and {free / 2**30:.1f} GiB are free.",
-            "Use a smaller part of the photo, or --preset fast.",
-        )
 
 
 def make_report(

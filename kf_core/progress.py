@@ -4,66 +4,107 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kf_core.errors import Cancelled, Diverged
 
+PHASES = ("fetch_prior", "learn_patches", "recover_kernel", "refine_kernel", "finish")
+
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: where the run is.
+    """One report: where the run is. What to call a phase is the door's to say.
 
     Attributes:
-        phase: what is being done, in words.
+        phase: one of PHASES.
         step, total: 1..total within the phase.
-        seconds_left: estimate for this phase.
-        preview: called, it gives {"image": (H, W, 3) float in [0, 1], "kernel": (K, K)} as numpy arrays; None
-            where there is nothing to see. It costs nothing unless called.
+        fraction: 0..1 of the whole run; never falls.
+        seconds_left: estimate for the whole run, None where nobody can tell.
+        preview: called, it gives {"image": (h, w, 3) float in [0, 1], "kernel": (K, K)} as numpy arrays, and "region":
+            (top, left, height, width), the pixels of the photo that the image shows; None where there is nothing to
+            see. It costs nothing unless called.
     """
 
     phase: str
     step: int
     total: int
+    fraction: float = 0.0
     seconds_left: float | None = None
     preview: Callable[[], dict[str, Any]] | None = None
 
 
 @dataclass
 class Monitor:
-    """Passes progress on, raises Cancelled when the caller wants to stop, and keeps the time of each phase."""
+    """Passes progress on, raises Cancelled when the caller wants to stop, and keeps the time of each phase.
+
+    Attributes:
+        plan: expected work of each phase of the run, in order, in any unit. A phase it lacks is taken to be all.
+        region: (top, left, height, width) of the photo that the previews show.
+    """
 
     progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
+    plan: Mapping[str, float] = field(default_factory=dict)
+    region: tuple[int, int, int, int] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
     _phase: str = ""
     _began: float = 0.0
+    _before: int = 0  # steps that an earlier run had done when this one began the phase
+    _reached: float = 0.0
     _last: float = field(default_factory=time.monotonic)
 
     def step(self, phase: str, step: int, total: int, preview: Callable[[], dict[str, Any]] | None = None) -> None:
         """Reports one finished iteration. Raises Cancelled."""
         now = time.monotonic()
         if phase != self._phase:
-            self._phase, self._began = phase, self._last  # since the phase before ended
+            self._phase, self._began, self._before = phase, self._last, step - 1  # since the phase before ended
         self._last = now
         self.seconds[phase] = now - self._began
         self.iterations[phase] = step
+        self.check()
+        if self.progress is not None:
+            shown = None
+            if preview is not None:
+                region = self.region
+                shown = lambda: {**preview(), "region": region}  # noqa: E731
+            self._reached = max(self._reached, self._fraction(step, total))
+            self.progress(Progress(phase, step, total, self._reached, self._seconds_left(step, total), shown))
+
+    def check(self) -> None:
+        """For the parts of an iteration that takes long. Raises Cancelled."""
         if self.should_stop is not None and self.should_stop():
             raise Cancelled()
-        if self.progress is not None:
-            left = (now - self._began) / step * (total - step)
-            self.progress(Progress(phase, step, total, left, preview))
 
     @staticmethod
     def finite(value: float) -> None:
         """Raises Diverged if a loss is no longer a finite number."""
         if not math.isfinite(value):
-            raise Diverged(
-                "The computation ran away and has no result.",
-                "Try another --seed, or the 'balanced' preset; please report the photo if it happens again.",
-            )
+            raise Diverged()
+
+    def _work(self) -> tuple[float, float, float]:
+        """Planned work of the phases before this one, of this one, and of those after."""
+        if self._phase not in self.plan:
+            return 0.0, 1.0, 0.0
+        names = list(self.plan)
+        at = names.index(self._phase)
+        done, later = (sum(self.plan[name] for name in part) for part in (names[:at], names[at + 1 :]))
+        return done, self.plan[self._phase], later
+
+    def _fraction(self, step: int, total: int) -> float:
+        done, now, later = self._work()
+        whole = done + now + later
+        return min(1.0, (done + now * step / total) / whole) if whole > 0 else step / total
+
+    def _seconds_left(self, step: int, total: int) -> float:
+        """This phase goes on at its own pace; those to come take their planned work at the pace of the run so far."""
+        here = self.seconds[self._phase] / (step - self._before) * (total - step)
+        done, now, later = self._work()
+        worked = done + now * (step - self._before) / total
+        spent = sum(self.seconds[name] for name in self.seconds if name in self.plan)
+        return here + (later * spent / worked if worked > 0 else 0.0)
 
 
 def preview(image: Any, kernel: Any) -> dict[str, Any]:

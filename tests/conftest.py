@@ -13,10 +13,10 @@ def fake_hub():
 @pytest.fixture
 def hub_constants(fake_hub, tmp_path, monkeypatch):
     """huggingface_hub as if it had been imported with HF_ENDPOINT and HF_HOME set."""
-    from kf_core import hub
+    from kf_core.priors import hub
 
-    with hub.client() as library:
-        constants = library.constants
+    library = hub.client()
+    constants = library.constants
     use_hub(monkeypatch, constants, fake_hub.url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)

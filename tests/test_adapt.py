@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kf_core.adapt import hold_out, phase_one
-from kf_core.learn_patches import LEARNING, Training, learn_patches, stratified_timesteps
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.adapt import hold_out, phase_one
+from kf_core.method.learn_patches import LEARNING, Training, learn_patches, stratified_timesteps
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
 torch.set_num_threads(1)
@@ -87,7 +88,7 @@ def test_the_held_out_strip_is_not_learned_from_and_only_it_is_measured(height, 
 
 def test_a_checkpoint_adapts_and_the_report_says_how_far():
     settings = PatchSettings(prior="bundled", steps=10, batch=1, crop=16, learning_rate=1e-4, check_every=5, patience=9)
-    network, about = phase_one(photo(), SCHEDULE, settings, seeded(), Monitor())
+    network, about = phase_one(photo(), SCHEDULE, settings, load_prior("bundled", "cpu"), seeded(), Monitor())
     assert about["prior"] == "bundled" and about["steps_taken"] == 10
     assert [step for step, _ in about["held_out_errors"]] == [0, 5, 10]
     errors = dict(about["held_out_errors"])
@@ -99,7 +100,7 @@ def test_adaptation_to_a_photo_lowers_the_error_on_its_held_out_part():
     settings = PatchSettings(
         prior="bundled", steps=60, batch=1, crop=32, learning_rate=3e-4, check_every=20, patience=9
     )
-    _, about = phase_one(photo(), SCHEDULE, settings, seeded(), Monitor())
+    _, about = phase_one(photo(), SCHEDULE, settings, load_prior("bundled", "cpu"), seeded(), Monitor())
     errors = dict(about["held_out_errors"])
     assert min(errors.values()) < 0.9 * errors[0]
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from kf_core import checkpoints
-from kf_core.checkpoints import CONFIG, FORMAT, WEIGHTS, WrongHash, load_prior, read_checkpoint, save_prior
 from kf_core.errors import BadInput
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.priors import checkpoint as checkpoints
+from kf_core.priors.checkpoint import CONFIG, FORMAT, WEIGHTS, WrongHash, read_checkpoint, save_prior
+from kf_core.priors.load import load_prior
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

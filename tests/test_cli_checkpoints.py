@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from kf_core import cli, sources
-from kf_core.checkpoints import BUNDLED, WEIGHTS, save_prior
+from kf_core.cli import main as cli
 from kf_core.errors import BadInput
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.priors import sources
+from kf_core.priors.checkpoint import BUNDLED, WEIGHTS, save_prior
 
 REPO = "anna/pd"
 WALK = ["recovery.first_iterations=1", "recovery.iterations=1", "recovery.timesteps=100,1", "recovery.unet_channels=8"]
@@ -128,36 +129,11 @@ def test_a_prior_of_the_hub_is_in_the_report(start, published, weights, tmp_path
     assert told["patch_prior"].items() >= {"prior": published, "repo": REPO, "channels": 8}.items()
     assert published.endswith(told["patch_prior"]["revision"])
     assert told["patch_prior"]["sha256"] == hashlib.sha256(weights).hexdigest()
-    status, _, stderr = ended(start(*arguments, "--prior", "anna/none"))
+    status, _, stderr = ended(start(*arguments, "--force", "--prior", "anna/none"))
     assert status == 2 and stderr.startswith("error: There is no repository 'anna/none'") and "\nhint: " in stderr
 
 
-def test_push_prints_what_to_pin(start, fake_hub, weights, tmp_path):
-    status, stdout, stderr = ended(
-        start("checkpoints", "push", tmp_path / "prior.safetensors", REPO, HF_TOKEN=fake_hub.token)
-    )
-    (commit,) = [key for key in fake_hub.revisions[REPO] if len(key) == 40]
-    assert (status, stdout, stderr) == (0, f"{REPO}@{commit}\n", "")
-    assert fake_hub.revisions[REPO][commit][WEIGHTS] == weights
-    assert b"license: apache-2.0" in fake_hub.revisions[REPO][commit]["README.md"]
-
-
 # The same commands in this process
-
-
-def test_a_dry_run_shows_everything_and_asks_nobody(fake_hub, hub_constants, weights, tmp_path):
-    done = in_process("push", tmp_path / "prior.safetensors", REPO, "--dry-run", "--private", "--licence", "cc0-1.0")
-    assert done.exit_code == 0 and fake_hub.requests == []
-    assert f"would go to {REPO} (private" in done.stdout and "license: cc0-1.0" in done.stdout
-    for name in (WEIGHTS, "config.json", "README.md"):
-        assert name in done.stdout
-    assert f"{hashlib.sha256(weights).hexdigest()}  {len(weights):>9}  {WEIGHTS}" in done.stdout
-
-
-def test_a_dry_run_warns_of_missing_authors(fake_hub, hub_constants, tmp_path):
-    save_prior(PatchDiffusion(4), tmp_path / "x.safetensors", {})
-    done = in_process("push", tmp_path / "x.safetensors", REPO, "--dry-run")
-    assert done.exit_code == 0 and "warning: The checkpoint names no authors" in done.stderr
 
 
 def test_list_shows_bundled_published_and_fetched(fake_hub, hub_constants, published, weights, monkeypatch):

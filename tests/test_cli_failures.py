@@ -18,8 +18,8 @@ def photo(tmp_path):
 
 def run_with_engine(body, photo, **environment):
     """The command with an engine that does `body`."""
-    code = f"import kf_core, kf_core.cli\ndef broken(*a, **k):\n    {body}\nkf_core.super_resolve = broken\n"
-    code += f"import sys; sys.argv = ['kf', 'upscale', {str(photo)!r}]; kf_core.cli.main()"
+    code = f"import kf_core, kf_core.cli.main\ndef broken(*a, **k):\n    {body}\nkf_core.super_resolve = broken\n"
+    code += f"import sys; sys.argv = ['kf', 'upscale', {str(photo)!r}]; kf_core.cli.main.main()"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
     )
@@ -48,4 +48,7 @@ def test_lack_of_memory_is_one_sentence(photo, body):
 
 def test_expected_failures_keep_their_words_and_status(photo):
     done = run_with_engine("raise kf_core.Diverged('It ran away.', 'Try another seed.')", photo)
-    assert (done.returncode, done.stderr) == (1, "error: It ran away.\nhint: Try another seed.\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: It ran away.\nhint: Try another seed. (options: --seed, --preset)\n",
+    )

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kf_core import BadInput
-from kf_core.figure import contact_sheet, kernel_picture, side_by_side
-from kf_core.picture import Picture, check_writable, check_writable_folder, write_atomically, write_picture
+from kf_core.files.atomic import check_writable_folder, write_atomically
+from kf_core.files.figure import contact_sheet, kernel_picture, side_by_side
+from kf_core.files.picture import Picture, check_writable, write_picture
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

@@ -9,11 +9,13 @@ import pytest
 import torch
 from hub_server import use_hub
 
-from kf_core import hub, sources
-from kf_core.checkpoints import WEIGHTS, WrongHash, load_prior, save_prior
-from kf_core.errors import BadInput, Unavailable
-from kf_core.hub import OnHub
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.errors import BadInput, Cancelled, Unavailable
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.priors import hub, sources
+from kf_core.priors.checkpoint import WEIGHTS, WrongHash, save_prior
+from kf_core.priors.hub import OnHub
+from kf_core.priors.load import load_prior
+from kf_core.progress import Monitor
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -184,11 +186,13 @@ def test_a_hub_that_is_down_or_silent_is_told_soon(hub_constants, tmp_path, monk
 def test_the_wait_is_bounded_even_where_sockets_are_not():
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        hub.within(0.2, lambda: time.sleep(30))
+        hub.within(0.2, lambda: time.sleep(30), Monitor())
     assert time.monotonic() - began < 10
     with pytest.raises(KeyError):
-        hub.within(5, lambda: {}["nothing"])
-    assert hub.within(5, lambda: 7) == 7
+        hub.within(5, lambda: {}["nothing"], Monitor())
+    assert hub.within(5, lambda: 7, Monitor()) == 7
+    with pytest.raises(Cancelled):
+        hub.within(30, lambda: time.sleep(30), Monitor(should_stop=lambda: True))
 
 
 def test_offline_with_nothing_cached(fake_hub, hub_constants, weights, monkeypatch):
@@ -199,14 +203,14 @@ def test_offline_with_nothing_cached(fake_hub, hub_constants, weights, monkeypat
     assert caught.value.hint and fake_hub.requests == []
 
 
-def test_the_clients_settings_are_given_back():
-    with hub.client() as library:
-        bars, log = library.utils.are_progress_bars_disabled, library.utils.logging
-        assert bars() and log.get_verbosity() > 50
-    before = bars(), log.get_verbosity()
-    with pytest.raises(ValueError), hub.client():
-        raise ValueError
-    assert (bars(), log.get_verbosity()) == before and before[1] <= 50
+def test_a_download_is_told_and_can_be_cancelled(fake_hub, hub_constants, weights, tmp_path):
+    commit, reports = fake_hub.publish(REPO, folder(weights)), []
+    monitor = Monitor(reports.append, should_stop=lambda: bool(reports))
+    with pytest.raises(Cancelled):
+        load_prior(f"{REPO}@{commit}", CPU, monitor)
+    assert reports and {report.phase for report in reports} == {"fetch_prior"} and left_behind(tmp_path) == []
+    load_prior(f"{REPO}@{commit}", CPU, Monitor(reports.append))
+    assert reports[-1].step == reports[-1].total == -(-len(weights) // 1024)
 
 
 # "auto" and published names

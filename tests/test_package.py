@@ -10,8 +10,50 @@ import pytest
 import kf_core
 
 PACKAGE = Path(kf_core.__file__).parent
-TERMINAL_SIDE = {"cli.py", "cli_checkpoints.py", "cli_priors.py", "console.py", "__main__.py"}
-ENGINE = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in TERMINAL_SIDE)
+ENGINE = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.parts and path.name != "__main__.py")
+MODULES = {
+    path: ".".join(("kf_core", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in PACKAGE.rglob("*.py")
+}
+NEVER = {  # folder: what it may not import
+    "method": ("priors", "files", "cli", "engine", "pipeline"),
+    "method/networks": ("pipeline", "device", "method.adapt", "method.recover"),
+    "priors": ("cli", "engine", "pipeline"),
+    "files": ("method", "priors", "cli", "engine", "pipeline"),
+    "engine": ("cli", "method", "priors"),
+}
+
+
+def imports(path):
+    """Modules of the package that the file imports, also inside functions but not only for type hints."""
+    found, tree = set(), ast.parse(path.read_text(encoding="utf-8"))
+    hints = [n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING"]
+    skipped = {id(inside) for block in hints for inside in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return {name for name in found if name.startswith("kf_core")}
+
+
+@pytest.mark.parametrize("folder", NEVER)
+def test_no_folder_imports_what_stands_above_it(folder):
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for name in imports(path):
+            for above in NEVER[folder]:
+                assert not f"{name}.".startswith(f"kf_core.{above}."), f"{path.name} imports {name}"
+
+
+def test_the_imports_go_in_no_circle():
+    names = {name.removesuffix(".__init__"): path for path, name in MODULES.items()}
+    arrows = {name: (imports(path) & set(names)) - {name, "kf_core"} for name, path in names.items()}
+    while arrows:  # take away what imports nothing that is left
+        free = [name for name, to in arrows.items() if not to & set(arrows)]
+        assert free, f"in a circle: {sorted(arrows)}"
+        for name in free:
+            del arrows[name]
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -22,7 +64,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_the_command_line_is_described_without_loading_the_engine():
-    code = "import sys, kf_core.cli; print([name for name in ('torch', 'PIL') if name in sys.modules])"
+    code = "import sys, kf_core.cli.main; print([name for name in ('torch', 'PIL') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,13 +9,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks.kf144 import PHOTOS
-from kf_core.checkpoints import load_prior
-from kf_core.denoising import blur, errors_by_noise
 from kf_core.errors import BadInput, Cancelled
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.priors.error_table import blur, errors_by_noise
+from kf_core.priors.load import load_prior
+from kf_core.priors.train import RECIPE, as_tensor, state_file, train_prior
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
-from kf_core.train_prior import RECIPE, as_tensor, state_file, train_prior
 
 torch.set_num_threads(1)
 
@@ -43,7 +43,7 @@ def test_held_out_photographs_smaller_than_the_crop_are_scored_too(folder, tmp_p
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights_and_curve(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("kf_core.train_prior.RECIPE", RECIPE.__class__(**{**vars(RECIPE), "check_every": 2}))
+    monkeypatch.setattr("kf_core.priors.train.RECIPE", RECIPE.__class__(**{**vars(RECIPE), "check_every": 2}))
     usual, halting = tmp_path / "usual.safetensors", tmp_path / "halting.safetensors"
     once = train_prior(folder, usual, steps=7, channels=4, batch=2)
     for _ in range(2):  # stopped twice, after three steps each time
@@ -132,12 +132,3 @@ def test_blur_keeps_flat_pictures_and_lowers_white_noise_as_a_gaussian_does():
     noise = torch.randn(4, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     sigma = 2.0  # the squares of Gaussian weights sum to 1 / (4 pi sigma^2)
     assert float(blur(noise, sigma).var()) == pytest.approx(1 / (4 * np.pi * sigma**2), rel=0.05)
-
-
-def test_networks_from_scratch_are_compared_on_the_other_half_of_the_same_photographs(tmp_path):
-    random = np.random.default_rng(0)
-    for i in range(10):
-        Image.fromarray(random.integers(0, 256, (70, 140, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
-    report = train_prior(tmp_path, tmp_path / "o.safetensors", steps=1, channels=4, batch=2, scratch_steps=2)
-    assert report["scratch_steps"] == 2
-    assert all(row["from_scratch"] > 0 and row["prior_there"] > 0 for row in report["errors"])

@@ -13,16 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.learn_patches import Training, learn_patches, random_batch
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.learn_patches import random_batch
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
 LEVELS = (1, 5, 10, 25, 50, 100, 200, 400, 800)  # timesteps
 BLUR_SIGMAS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)  # pixels
-FROM_SCRATCH = PatchSettings(batch=1, learning_rate=1e-3, ema=0.999, clip=1.0)
-PHOTOS_FROM_SCRATCH = 3
 BATCHES = 4  # of crops that a level is measured on
 
 
@@ -33,54 +31,21 @@ def errors_by_noise(
     schedule: NoiseSchedule,
     recipe: PatchSettings,
     monitor: Monitor,
-    scratch_steps: int = 0,
-    seed: int = 0,
 ) -> list[dict[str, float]]:
     """[{"t", "prior", "unchanged", "mean", "blur"}], one row per level of LEVELS, on held-out pictures (3, H, W) uint8.
 
     unchanged: the noised image itself, its signal scaled back to full. mean: the mean colour of `learned_from`. blur:
-    the Gaussian blur that serves best at that level. With scratch_steps also "from_scratch" and "prior_there": networks
-    that learned only the left half of one held-out picture, as the paper's phase 1, and the prior on the same right
-    halves. [] without held-out pictures.
+    the Gaussian blur that serves best at that level. [] without held-out pictures. Raises Cancelled.
     """
     if not held_out:
         return []
     plain = replace(recipe, augment=False, batch=16)
     colours = torch.stack([picture.float().mean((1, 2)) for picture in learned_from]).mean(0) / 127.5 - 1
-    rows = [errors_at(network, held_out, schedule, plain, t, colours) for t in LEVELS]
-    if not scratch_steps:
-        return rows
-    sums = torch.zeros(len(LEVELS), 2)
-    chosen = [p for p in held_out if min(p.shape[1], p.shape[2] // 2) >= recipe.crop][:PHOTOS_FROM_SCRATCH]
-    for picture in chosen:
-        half = picture.shape[2] // 2
-        own = from_scratch(picture[:, :, :half], network, schedule, recipe, monitor, scratch_steps, seed)
-        for number, t in enumerate(LEVELS):
-            for column, each in enumerate((own, network)):
-                sums[number, column] += mse(each, [picture[:, :, half:]], schedule, plain, t)
-    for row, (own_error, there) in zip(rows, grey_levels(sums / max(1, len(chosen))).tolist(), strict=True):
-        row |= {"from_scratch": round(own_error, 3), "prior_there": round(there, 3)}
+    rows = []
+    for t in LEVELS:
+        monitor.check()
+        rows.append(errors_at(network, held_out, schedule, plain, t, colours))
     return rows
-
-
-def from_scratch(
-    picture: Tensor,
-    like: PatchDiffusion,
-    schedule: NoiseSchedule,
-    recipe: PatchSettings,
-    monitor: Monitor,
-    steps: int,
-    seed: int,
-) -> PatchDiffusion:
-    """A network of the same architecture that has seen nothing but `picture` (phase 1 of the paper, fewer steps)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = PatchDiffusion(**like.config).to(next(like.parameters()).device)
-    settings = replace(FROM_SCRATCH, steps=steps, crop=recipe.crop)
-    network = network.to(memory_format=torch.channels_last)
-    training = Training.begin(network, settings, Generator().manual_seed(seed))
-    own = Monitor(monitor.progress, monitor.should_stop)  # its time left is not that of the training before
-    return learn_patches(training, [picture], schedule, settings, own)
 
 
 def errors_at(
@@ -119,14 +84,6 @@ def denoised_crops(
         noisy = schedule.add_noise(clean, noise, timesteps)
         estimate = schedule.clean_from_velocity(noisy, network(noisy, timesteps), timesteps)
         yield clean, noisy, estimate.clamp(-1, 1)
-
-
-def mse(
-    network: PatchDiffusion, pictures: Sequence[Tensor], schedule: NoiseSchedule, plain: PatchSettings, t: int
-) -> float:
-    """Mean squared error of the clean estimate at timestep t, in [-1, 1] units."""
-    pairs = denoised_crops(network, pictures, schedule, plain, t)
-    return sum(float((estimate - clean).square().mean()) for clean, _, estimate in pairs) / BATCHES
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

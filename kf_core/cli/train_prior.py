@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kf_core.console import Device, ProgressLine, Quiet, Report, Seed, announce, stop
+from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, stop
 
 BUNDLED = "as the bundled prior"
 
@@ -19,9 +19,6 @@ def train_prior(
     channels: Annotated[int | None, typer.Option(min=1, help="Width of the network.", show_default=BUNDLED)] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Crops per step.", show_default=BUNDLED)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
-    scratch_steps: Annotated[
-        int, typer.Option(min=0, help="Also train on single photos for so many steps, to compare.")
-    ] = 0,
     report: Report = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -33,8 +30,8 @@ def train_prior(
     "author", "license", "source"}, becomes the attribution list of the model card.
     """
     with ProgressLine(quiet) as line:
-        from kf_core import outputs
-        from kf_core.train_prior import train_prior as train
+        from kf_core.files import outputs
+        from kf_core.priors.train import train_prior as train
 
         outputs.check_outputs([], report=report, prior=output)
         asked = {"steps": steps, "channels": channels, "batch": batch}
@@ -46,7 +43,6 @@ def train_prior(
             seed=seed,
             device=device,
             resume=resume,
-            scratch_steps=scratch_steps,
             progress=line,
             should_stop=stop,
         )

@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kf_core.device import resolve_precision
 from kf_core.errors import Cancelled
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
 LEARNING = {"all": ("",), "last": ("blocks.4.", "blocks.5."), "condition": (".condition.",)}  # parts of names
@@ -84,6 +85,7 @@ def learn_patches(
     """
     network, average, optimizer, generator = training.network, training.average, training.optimizer, training.generator
     device = next(network.parameters()).device
+    bf16 = resolve_precision(settings.precision, device) == "bf16"
     if check and not training.checks and not training.losses:
         note_check(training, check(average), settings)
     while len(training.losses) < settings.steps and not out_of_patience(training, settings):
@@ -94,7 +96,7 @@ def learn_patches(
         clean = clean.to(device).contiguous(memory_format=torch.channels_last)
         t = stratified_timesteps(settings.batch, schedule.steps, generator, settings.timestep_power).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             predicted = network(schedule.add_noise(clean, noise, t), t)
         loss = F.mse_loss(predicted.float(), schedule.velocity(clean, noise, t))
         optimizer.zero_grad(set_to_none=True)
@@ -109,7 +111,7 @@ def learn_patches(
         if check and (step + 1) % settings.check_every == 0:
             note_check(training, check(average), settings)
         try:
-            monitor.step("learning patches", step + 1, settings.steps)
+            monitor.step("learn_patches", step + 1, settings.steps)
         except Cancelled:
             if keep:
                 keep(training, True)

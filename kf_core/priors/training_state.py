@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from kf_core.errors import BadInput
-from kf_core.learn_patches import Training
-from kf_core.picture import write_atomically
+from kf_core.files.atomic import write_atomically
+from kf_core.method.learn_patches import Training
 
 FORMAT = "kernelfusion-training-1"
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, centre, initial_guess, inner
-from kf_core.finish import DataStep, explain
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.degradation import Degradation, initial_guess, inner, shifted
+from kf_core.method.finish import data_weight, denoise, explain
+from kf_core.method.kernel import centre
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor, preview
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import RefineSettings
 
 
@@ -39,19 +39,21 @@ def refine_kernel(
     """A better kernel (K, K) from a roughly right one and the LR image (1, 3, h, w) in [-1, 1]."""
     degradation = Degradation(kernel.shape[-1], scale, "canvas")
     margin = degradation.margin
-    kernel = centre(kernel.clamp_min(0))
+    kernel, _ = centre(kernel.clamp_min(0))
     x = initial_guess(lr, degradation)
-    levels = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).to(lr.device)
+    timesteps = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).tolist()
     total, done = settings.rounds * settings.steps, 0
     for _ in range(settings.rounds):
-        data_step = DataStep(lr, kernel, degradation)
-        for t in levels[:, None]:
+        for timestep in timesteps:
+            t = torch.tensor([timestep], device=lr.device)
             noise = torch.randn(x.shape, generator=generator).to(lr.device)
-            x = explain(schedule.add_noise(x, noise, t), t, settings.trust, data_step, prior, schedule, settings)
+            clean = denoise(prior, schedule, schedule.add_noise(x, noise, t), t, settings, monitor)
+            x = explain(clean, lr, kernel, degradation, data_weight(settings.prior_weight, schedule, timestep))
             done += 1
-            monitor.step("refining the kernel", done, total, partial(preview, inner(x, margin), kernel))
+            monitor.step("refine_kernel", done, total, partial(preview, inner(x, margin), kernel))
         fitted = fit_kernel(x, lr, kernel, scale, settings.ridge, settings.smoothness)
-        kernel = centre((1 - settings.damping) * kernel + settings.damping * fitted)
+        kernel, shift = centre((1 - settings.damping) * kernel + settings.damping * fitted)
+        x = shifted(x, *shift)  # or the next round would start with an image that is not where the kernel says
     return kernel
 
 
@@ -70,7 +72,7 @@ def fit_kernel(
     rough = torch.kron(steps.T @ steps, one) + torch.kron(one, steps.T @ steps)
     gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=lr.device) + smoothness * rough
     right = windows.T @ seen / len(seen)
-    steepest = largest_eigenvalue(gram)
+    steepest = gram.abs().sum(1).max()  # no eigenvalue is larger
     kernel = start.reshape(-1)
     ahead, pace = kernel, 1.0
     for _ in range(iterations):
@@ -79,11 +81,3 @@ def fit_kernel(
         ahead = moved + (pace - 1) / faster * (moved - kernel)
         kernel, pace = moved, faster
     return (kernel / kernel.sum().clamp_min(1e-8)).reshape(size, size)
-
-
-def largest_eigenvalue(matrix: Tensor, iterations: int = 30) -> Tensor:
-    """By power iteration, a little on the safe side; the matrix is symmetric and positive."""
-    vector = torch.ones(len(matrix), device=matrix.device)
-    for _ in range(iterations):
-        vector = F.normalize(matrix @ vector, dim=0)
-    return 1.05 * (vector @ (matrix @ vector))

@@ -13,38 +13,14 @@ What lies beyond the picture is said by `padding`:
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kf_core.errors import BadInput
+from kf_core.method.kernel import check_kernel_size
 
+CG_ITERATIONS = 30  # of the data step; docs/results.md has what more of them would change
 PADDINGS = {"reflect": "reflect", "replicate": "replicate", "zeros": "constant", "canvas": None}
-
-
-def default_kernel_size(scale: int) -> int:
-    """Six LR pixels, the support of the paper's 24 at scale 4, with the parity of the scale."""
-    size = 6 * scale
-    return size if (size - scale) % 2 == 0 else size + 1
-
-
-def largest_kernel_size(scale: int) -> int:
-    """Sixteen LR pixels, with the parity of the scale."""
-    return 16 * scale - scale % 2
-
-
-def check_kernel_size(size: int, scale: int) -> int:
-    """Returns `size`. Raises BadInput when it cannot be aligned with the scale."""
-    largest = largest_kernel_size(scale)
-    if size < scale or size > largest or (size - scale) % 2:
-        parity = "an even" if scale % 2 == 0 else "an odd"
-        raise BadInput(
-            f"A kernel of {size} pixels does not fit a scale of {scale}.",
-            f"Use {parity} size from {scale} to {largest}; {default_kernel_size(scale)} is usual.",
-        )
-    return size
 
 
 class Degradation:
@@ -99,6 +75,39 @@ class Degradation:
         overlap = F.conv2d(F.pad(kernel, (reach,) * 4)[None, None], kernel[None, None], stride=self.scale)
         return overlap[0, 0]
 
+    def prox(self, clean: Tensor, lr: Tensor, kernel: Tensor, mu: float, iterations: int = CG_ITERATIONS) -> Tensor:
+        """argmin_x |A x - lr|^2 + mu |x - clean|^2, approximately: the image near `clean` that explains the photo.
+
+        By the push-through identity x = clean + A^T (A A^T + mu)^-1 (lr - A clean), and on the canvas A A^T is a
+        convolution of the LR grid with the kernel's own autocorrelation: conjugate gradients there cost 1/s^2 of the
+        same on HR. They stop after `iterations`, before the solution where the kernel is wide and mu is small.
+
+        Args:
+            clean: (B, C, H, W) on the canvas. lr: (B, C, h, w). mu: positive.
+
+        Raises ValueError with any other padding than "canvas".
+        """
+        if self.padding != "canvas":
+            raise ValueError("prox needs the canvas")
+        normal = self.normal_kernel(kernel)[None, None]
+
+        def apply(y: Tensor) -> Tensor:
+            flat = y.reshape(-1, 1, *y.shape[-2:])
+            return F.conv2d(flat, normal, padding=normal.shape[-1] // 2).reshape(y.shape) + mu * y
+
+        rest = lr - self(clean, kernel)
+        solution, direction, energy = torch.zeros_like(rest), rest.clone(), rest.square().sum()
+        enough = 1e-10 * float(energy)
+        for _ in range(iterations):
+            if float(energy) <= enough:
+                break
+            image = apply(direction)
+            step = energy / (direction * image).sum()
+            solution, rest = solution + step * direction, rest - step * image
+            energy, before = rest.square().sum(), energy
+            direction = rest + energy / before * direction
+        return clean + self.adjoint(solution, kernel)
+
     @property
     def _filler(self) -> int:
         """Zero taps that make the kernel a whole number of scale steps."""
@@ -110,63 +119,13 @@ class Degradation:
         return F.pixel_unshuffle(F.pad(kernel, (0, self._filler, 0, self._filler))[None, None], self.scale)
 
 
-def normalise(kernel: Tensor) -> Tensor:
-    """Sum 1. Raises BadInput for a kernel that has no finite, positive sum."""
-    total = float(kernel.sum())
-    if not math.isfinite(total) or total <= 1e-8:
-        raise BadInput("The kernel is empty or not made of finite numbers.", "Give a .npy array with a positive sum.")
-    return kernel / total
-
-
-def centre_of_mass(kernel: Tensor) -> Tensor:
-    """(row, column) in pixels of a kernel (K, K) with sum 1; the middle is ((K - 1) / 2, (K - 1) / 2)."""
-    index = torch.arange(kernel.shape[-1], device=kernel.device, dtype=kernel.dtype)
-    return torch.stack([(kernel.sum(1) * index).sum(), (kernel.sum(0) * index).sum()])
-
-
-def off_centre(kernel: Tensor) -> Tensor:
-    """COM(k) of Algorithm 1, line 22: squared distance in pixels of the centre of mass from the middle of the grid."""
-    return (centre_of_mass(kernel) - (kernel.shape[-1] - 1) / 2).square().sum()
-
-
-def centre(kernel: Tensor) -> Tensor:
-    """Shifts by whole pixels so that the centre of mass is within half a pixel of the middle; what leaves is lost."""
-    shift = ((kernel.shape[-1] - 1) / 2 - centre_of_mass(kernel / kernel.sum())).round().int().tolist()
-    size, moved = kernel.shape[-1], torch.zeros_like(kernel)
-    to = [slice(max(0, s), size + min(0, s)) for s in shift]
-    source = [slice(max(0, -s), size + min(0, -s)) for s in shift]
-    moved[to[0], to[1]] = kernel[source[0], source[1]]
-    return moved / moved.sum()
-
-
-def matching_size(size: int, scale: int, other: int) -> int:
-    """The kernel size at scale `other` that covers what `size` covers at `scale`."""
-    wanted = round(size * other / scale)
-    return min(max(wanted + (wanted - other) % 2, other), largest_kernel_size(other))
-
-
-def resample_kernel(kernel: Tensor, scale: int, size: int, target: int) -> Tensor:
-    """The same blur on the finer grid of another scale: (K, K) at `scale` -> (size, size) at `target` >= scale, sum 1.
-
-    Tap i of K stands (i - (K - 1) / 2) / scale LR pixels from the middle; values between are bilinear.
-    """
-    offset = (torch.arange(size, device=kernel.device, dtype=kernel.dtype) - (size - 1) / 2) / target
-    axis = offset * scale * 2 / kernel.shape[-1]  # grid_sample's coordinates: +-1 are the outer edges of the taps
-    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)[None]
-    return normalise(F.grid_sample(kernel[None, None], grid, align_corners=False, padding_mode="border")[0, 0])
-
-
-def cosine_similarity(kernel: Tensor, truth: Tensor) -> float:
-    """Kernel score: cosine of the angle between two kernels of one size, no shift allowed; 1 is perfect."""
-    return float(F.cosine_similarity(kernel.double().flatten(), truth.double().flatten(), dim=0))
-
-
 def bicubic(lr: Tensor, height: int, width: int) -> Tensor:
     """Ordinary bicubic enlargement, clamped to [-1, 1]: the baseline, and the initial guess of line 5.
 
     a = -0.5 and half-pixel aligned, as in Pillow and MATLAB; torch has that only under antialias=True.
     """
-    return F.interpolate(lr, (height, width), mode="bicubic", antialias=True).clamp(-1, 1)
+    here = lr.cpu() if lr.device.type == "mps" else lr  # where some versions of torch lack it
+    return F.interpolate(here, (height, width), mode="bicubic", antialias=True).clamp(-1, 1).to(lr.device)
 
 
 def initial_guess(lr: Tensor, degradation: Degradation) -> Tensor:
@@ -176,13 +135,14 @@ def initial_guess(lr: Tensor, degradation: Degradation) -> Tensor:
     return F.pad(guess, (margin,) * 4, mode="replicate")
 
 
+def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
+    """The image (..., H, W) moved down and right by whole pixels; what comes in repeats the edge."""
+    height, width = image.shape[-2:]
+    down = (torch.arange(height, device=image.device) - rows).clamp(0, height - 1)
+    right = (torch.arange(width, device=image.device) - columns).clamp(0, width - 1)
+    return image[..., down[:, None], right]
+
+
 def inner(image: Tensor, margin: int) -> Tensor:
     """The image (..., H, W) without its outermost `margin` pixels."""
     return image[..., margin : image.shape[-2] - margin, margin : image.shape[-1] - margin]
-
-
-def gaussian_kernel(size: int, sigma: float) -> Tensor:
-    """An isotropic Gaussian (size, size) of standard deviation `sigma` pixels, sum 1."""
-    offset = torch.arange(size) - (size - 1) / 2
-    profile = torch.exp(-0.5 * (offset / sigma) ** 2)
-    return normalise(profile[:, None] * profile[None])

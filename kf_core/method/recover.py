@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.degradation import Degradation, initial_guess, inner, off_centre
-from kf_core.networks.kernel_models import make_kernel_model
-from kf_core.networks.patch_diffusion import PatchDiffusion
-from kf_core.networks.refiner import Refiner
+from kf_core.device import resolve_precision
+from kf_core.method.degradation import Degradation, initial_guess, inner
+from kf_core.method.kernel import off_centre
+from kf_core.method.networks.kernel_models import make_kernel_model
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.networks.refiner import Refiner
+from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor, preview
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import RecoverySettings
 
 
@@ -76,6 +78,7 @@ def recover(
     def consistency_error(image: Tensor, kernel: Tensor) -> Tensor:
         return F.mse_loss(inner(degradation(image, kernel), settings.border), inner(lr, settings.border))
 
+    bf16 = resolve_precision(settings.precision, device) == "bf16"
     margin = degradation.margin if degradation.padding == "canvas" else 0
     clean = initial_guess(lr, degradation)  # line 5: of x_0
     noisy = None  # x_{t+1}, none before the first timestep
@@ -93,8 +96,8 @@ def recover(
         for i in range(count):  # line 13
             for group, (first, last) in zip(optimizer.param_groups, (image_rates, kernel_rates), strict=True):
                 group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * i / count))
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-                kernel = known_kernel if known_kernel is not None else kernel_model()  # line 14
+            kernel = known_kernel if known_kernel is not None else kernel_model()  # line 14
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 refined = before(clean).float()  # line 15
                 if not without_prior and i % settings.prior_every == 0:
                     with torch.set_grad_enabled(settings.prior_gradient):
@@ -106,16 +109,16 @@ def recover(
                         velocity = prior(current, t).float()  # line 18
                         denoised = schedule.clean_from_velocity(current, velocity, t)  # line 19
                 final = refined if without_prior else after(denoised).float()  # line 20
-                error_before = consistency_error(refined, kernel)  # line 16
-                error_after = error_before if without_prior else consistency_error(final, kernel)  # line 21
-                loss = error_before + error_after + settings.com_weight * off_centre(kernel)  # line 22
+            error_before = consistency_error(refined, kernel)  # line 16
+            error_after = error_before if without_prior else consistency_error(final, kernel)  # line 21
+            loss = error_before + error_after + settings.com_weight * off_centre(kernel)  # line 22
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()  # lines 23 and 24
             denoised, done = denoised.detach(), done + 1
             consistency = error_after.detach().item()
             monitor.finite(loss.detach().item())
-            monitor.step("recovering the kernel", done, total, partial(preview, final, kernel))
+            monitor.step("recover_kernel", done, total, partial(preview, final, kernel))
         if not without_prior:
             clean, noisy, later = final.detach(), current.detach(), t  # lines 26 to 28 are the next timestep's line 17
     return Recovery(inner(final.detach(), margin), kernel.detach(), consistency)

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import torch
 
-from kf_core.errors import BadInput, KernelFusionError, Unavailable
-from kf_core.networks.patch_diffusion import PatchDiffusion
+from kf_core.errors import BadPrior
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
 
-BUNDLED = Path(__file__).parent / "weights" / "pd-small.safetensors"
+BUNDLED = Path(__file__).parents[1] / "weights" / "pd-small.safetensors"
 FORMAT = "kernelfusion-pd-1"
 WEIGHTS, CONFIG = "pd.safetensors", "config.json"  # of a published folder
 MAX_BYTES, MAX_CONFIG_BYTES = 64 << 20, 1 << 20  # the paper's network, the largest so far, has 5 MB
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
-class WrongHash(BadInput):
+class WrongHash(BadPrior):
     """A checkpoint is not the file it was announced to be."""
 
 
@@ -50,54 +50,12 @@ def save_prior(network: PatchDiffusion, path: Path, training: dict) -> None:
     """Writes the network and how it was trained (a JSON-able dict) to `path`, atomically."""
     from safetensors.torch import save
 
-    from kf_core.picture import write_atomically
+    from kf_core.files.atomic import write_atomically
 
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     about = {"format": FORMAT, "config": network.config, "training": training}
     content = save(weights, {"kernelfusion": json.dumps(about)})  # one key: the bytes do not depend on their order
     write_atomically(path, lambda file: file.write(content))
-
-
-def load_prior(source: str, device: torch.device) -> tuple[PatchDiffusion, dict]:
-    """The frozen network, and what the report says of it.
-
-    Args:
-        source: "bundled", "auto" (the first published one that can be had, else the bundled one), a published name, a
-            .safetensors file, a folder that holds one, or OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
-
-    Raises BadInput, or Unavailable when the Hub cannot give it now.
-    """
-    from kf_core.sources import candidates
-
-    checkpoint, about, reasons, ask_hub = None, {}, [], True
-    names = candidates(source)
-    for name in names:
-        try:
-            checkpoint, about = _load(name, ask_hub)
-            break
-        except KernelFusionError as error:
-            if name == names[-1]:
-                raise
-            reasons.append(error.message)
-            ask_hub = ask_hub and not isinstance(error, Unavailable)  # one wait for a Hub that is down is enough
-    if source == "auto" and name == "bundled":
-        about["note"] = "The bundled prior was used. " + (" ".join(reasons) or "No other one is published yet.")
-    network = checkpoint.network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    told = {"prior": source, "file": checkpoint.path.name, "sha256": checkpoint.sha256, **about}
-    return network, {**told, **network.config}
-
-
-def _load(name: str, ask_hub: bool) -> tuple[Checkpoint, dict]:
-    from kf_core import hub
-    from kf_core.sources import find
-
-    found = find(name, ask_hub)
-    try:
-        return read_checkpoint(found.path, found.sha256), dict(found.about)
-    except WrongHash:
-        if found.from_hub:
-            hub.discard(found.path)  # so that the next pull mends it
-        raise
 
 
 def read_checkpoint(path: Path, sha256: str | None = None) -> Checkpoint:
@@ -118,14 +76,14 @@ def read_checkpoint(path: Path, sha256: str | None = None) -> Checkpoint:
         weights = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path.name} is not a readable .safetensors file.", "Fetch or train it again.") from error
+        raise BadPrior(f"{path.name} is not a readable .safetensors file.", "Fetch or train it again.") from error
     try:
         about = json.loads((header.get("__metadata__") or {}).get("kernelfusion", "{}"))
         if about.get("format") != FORMAT:
-            raise BadInput(f"{path.name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
+            raise BadPrior(f"{path.name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
         network = _build(about["config"], weights)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{path.name} does not fit this version's network.", "Train it again.") from error
+        raise BadPrior(f"{path.name} does not fit this version's network.", "Train it again.") from error
     training = about.get("training")
     return Checkpoint(path, digest, network, training if isinstance(training, dict) else {}, content)
 
@@ -153,7 +111,7 @@ def checkpoint_in(folder: Path) -> Path:
         return folder / WEIGHTS
     if len(found) != 1:
         how_many = f"{len(found)} .safetensors files" if found else "no .safetensors file"
-        raise BadInput(f"The folder '{folder}' holds {how_many}.", "Name the file itself.")
+        raise BadPrior(f"The folder '{folder}' holds {how_many}.", "Name the file itself.")
     return found[0]
 
 
@@ -161,17 +119,17 @@ def _read(path: Path, limit: int = MAX_BYTES) -> bytes:
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):  # reading a pipe or a device may never end
-            raise BadInput(f"'{path}' is not an ordinary file.", "Give the path of a .safetensors file.")
+            raise BadPrior(f"'{path}' is not an ordinary file.", "Give the path of a .safetensors file.")
         if about.st_size > limit:
-            raise BadInput(f"{path.name} is larger than {limit >> 20} MiB, too large for a prior.", "Check the file.")
+            raise BadPrior(f"{path.name} is larger than {limit >> 20} MiB, too large for a prior.", "Check the file.")
         with open(path, "rb") as file:
             return file.read(limit + 1)
     except FileNotFoundError:
         hint = "Give the path of a .safetensors file, or 'bundled'."
-        raise BadInput(f"There is no prior checkpoint at {path}.", hint) from None
+        raise BadPrior(f"There is no prior checkpoint at {path}.", hint) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"{path.name} could not be read: {reason}.", "Check its permissions.") from error
+        raise BadPrior(f"{path.name} could not be read: {reason}.", "Check its permissions.") from error
 
 
 def _refuse_pickle(path: Path, content: bytes) -> None:
@@ -180,7 +138,7 @@ def _refuse_pickle(path: Path, content: bytes) -> None:
         content[:2] == b"PK" or (content[:1] == b"\x80" and content[1:2] <= b"\x05")
     )
     if path.suffix.lower() in PICKLES or looks_like_one:
-        raise BadInput(
+        raise BadPrior(
             f"{path.name} is a pickle, which can run code when it is opened, so it is not.",
             "Use a prior saved as .safetensors.",
         )

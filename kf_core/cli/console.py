@@ -18,6 +18,21 @@ from kf_core.errors import Cancelled, KernelFusionError
 from kf_core.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10  # of progress, where stderr is a file
+PHASES = {
+    "fetch_prior": "fetching the prior",
+    "learn_patches": "learning patches",
+    "recover_kernel": "recovering the kernel",
+    "refine_kernel": "refining the kernel",
+    "finish": "sharpening the picture",
+}
+OPTIONS = {  # that help, by the code of an error
+    "already_there": "--force",
+    "bad_prior": "--prior",
+    "diverged": "--seed, --preset",
+    "no_device": "--device",
+    "out_of_memory": "--preset fast",
+    "too_large": "--preset fast",
+}
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result again.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
@@ -98,22 +113,22 @@ class ProgressLine:
             self._live.stop()
 
     def __call__(self, event: Progress) -> None:
+        phase = PHASES.get(event.phase, event.phase)
         if self._live:
-            counted = f"{event.step}/{event.total}{time_left(event)}"
-            self._live.update(
-                self._task, description=event.phase, total=event.total, completed=event.step, left=counted
-            )
+            left = f"{event.fraction:4.0%}{time_left(event)}"
+            self._live.update(self._task, description=phase, total=1, completed=event.fraction, left=left)
         elif not self._quiet:
             now = time.monotonic()
             due = event.phase != self._phase or event.step == event.total or now - self._said >= SECONDS_BETWEEN_LINES
             if due:
                 self._phase, self._said = event.phase, now
-                print(f"{event.phase}: {event.step} of {event.total}{time_left(event)}", file=sys.stderr, flush=True)
+                counted = f"{event.step} of {event.total} ({event.fraction:.0%}){time_left(event)}"
+                print(f"{phase}: {counted}", file=sys.stderr, flush=True)
 
 
 def time_left(event: Progress) -> str:
     """As ", about 3 min left"; empty while nobody can tell and at the end."""
-    if event.seconds_left is None or event.step == event.total:
+    if event.seconds_left is None or event.fraction >= 1:
         return ""
     seconds = event.seconds_left
     for size, unit in ((3600, "h"), (60, "min")):
@@ -134,10 +149,12 @@ def complain(error: BaseException) -> int:
     message, hint, status = str(error), "", 1
     out_of_memory = "Use a smaller photo or crop, or the 'fast' preset."
     if isinstance(error, Cancelled):
-        print(error.message, file=sys.stderr)
+        print(error, file=sys.stderr)
         return error.exit_status
     if isinstance(error, KernelFusionError):
         message, hint, status = error.message, error.hint, error.exit_status
+        if error.code in OPTIONS:
+            hint = f"{hint} (options: {OPTIONS[error.code]})".strip()
     elif hasattr(error, "format_message"):  # typer's usage errors, whose class has no public name
         message, status = error.format_message().rstrip(".") + ".", 2
         hint = "See 'kf --help', and 'kf COMMAND --help' for the options of a command."

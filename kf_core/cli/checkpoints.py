@@ -1,4 +1,4 @@
-"""The commands `kf checkpoints ...`: which priors there are, and to fetch or publish one (Hugging Face Hub)."""
+"""The commands `kf checkpoints ...`: which priors there are, and to fetch one (Hugging Face Hub)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from kf_core.console import announce, stop
+from kf_core.cli.console import announce, stop
 from kf_core.errors import BadInput
 
-HELP = "Lists, fetches and publishes priors: what the patch network can start from (--prior)."
+HELP = "Lists and fetches priors: what the patch network can start from (--prior)."
 NOT_HERE = "not fetched yet"
 
 checkpoints = typer.Typer(help=HELP)
@@ -26,8 +26,8 @@ def without_command(context: typer.Context) -> None:
 @checkpoints.command("list")
 def list_command() -> None:
     """Lists the priors that are bundled, published or fetched: source, channels, size, place. Asks nobody."""
-    from kf_core import hub, sources
-    from kf_core.checkpoints import BUNDLED, read_checkpoint
+    from kf_core.priors import hub, sources
+    from kf_core.priors.checkpoint import BUNDLED, read_checkpoint
 
     def row(source: str, path: Path | None, sha256: str | None = None) -> tuple[str, str, str, str]:
         if path is None:
@@ -55,7 +55,7 @@ def path(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="As for --prior.")],
 ) -> None:
     """Prints where the file of a prior lies on this computer. Asks nobody: 'pull' fetches what is not there."""
-    from kf_core import sources
+    from kf_core.priors import sources
 
     names = sources.candidates(source)
     for name in names:
@@ -78,7 +78,7 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
 ) -> None:
     """Fetches a prior from the Hugging Face Hub, checks it and prints its path."""
-    from kf_core import hub, sources
+    from kf_core.priors import hub, sources
 
     if source in ("bundled", "auto") or (source not in sources.PUBLISHED and sources.looks_like_a_path(source)):
         raise BadInput(f"'{source}' is nothing to fetch.", "Give OWNER/NAME@REVISION or a published name.")
@@ -88,32 +88,6 @@ def pull(
     if not wanted.pinned:
         remark(f"'{wanted.revision}' is not pinned; to have the same again, use {found.repo}@{found.commit}.")
     announce(found.path)
-
-
-@checkpoints.command()
-def push(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The prior, a .safetensors file.")],
-    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The repository, made if there is none.")],
-    private: Annotated[bool, typer.Option("--private", help="If it is made: visible to its owner only.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be uploaded; ask nobody.")] = False,
-    licence: Annotated[str, typer.Option(metavar="ID", help="The licence, as the Hub calls it.")] = "apache-2.0",
-) -> None:
-    """Publishes a prior with its model card on the Hugging Face Hub and prints OWNER/NAME@COMMIT."""
-    import tempfile
-
-    from kf_core import publish
-
-    with stop.at_once(), tempfile.TemporaryDirectory() as folder:
-        prepared = publish.prepare(file, Path(folder), repo, licence)
-        for warning in prepared.warnings:
-            remark(warning, "warning")
-        if dry_run:
-            typer.echo(f"would go to {repo}{' (private, if it is made)' if private else ''}:")
-            for name, size, sha256 in prepared.files:
-                typer.echo(f"{sha256}  {size:>9}  {name}")
-            typer.echo("\n" + (prepared.folder / publish.CARD).read_text(encoding="utf-8"), nl=False)
-        else:
-            typer.echo(f"{repo}@{publish.push(prepared, repo, private)}")
 
 
 def remark(text: str, kind: str = "note") -> None:

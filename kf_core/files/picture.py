@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import math
 import os
-import secrets
-import tempfile
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from kf_core.errors import BadInput
+from kf_core.errors import BadInput, BadPicture, CannotWrite, TooLarge, TooSmall
+from kf_core.files.atomic import check_writable_folder, write_atomically
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,15 +62,13 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
     from PIL import Image
 
     path = Path(path)
-    with _open(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _open(path) as file:
         try:
             return _decode(file, path.name)
         except (BadInput, MemoryError):
             raise
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise BadInput(f"'{path.name}' has far too many pixels to be enlarged.", "Crop it first.") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
+            raise _far_too_large(path.name) from None
         except Exception as error:  # a damaged file makes Pillow raise nearly anything
             raise _unreadable(file, path.name) from error
 
@@ -90,62 +84,27 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
     write_atomically(path, lambda file: file.write(data))
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """Calls `write` with a binary file that becomes `path` once all is on the disk: it is there whole or not at all.
-
-    Whatever `write` raises is passed on, `path` stays as it was and nothing is left behind; a folder that is missing,
-    a full disk or a lack of permission is a BadInput.
-    """
-    path = Path(os.path.realpath(path))  # through a symbolic link, rather than in its place
-    _check_target(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:  # unlike tempfile this obeys the umask
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
-        raise
-
-
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raises BadInput if write_picture would fail for the suffix or folder of `path`: to be asked before long work."""
     _format_of(Path(path))
     check_writable_folder(path)
 
 
-def check_writable_folder(path: str | os.PathLike[str]) -> None:
-    """The same for write_atomically, which takes any suffix: raises BadInput if no file `path` could be written."""
-    path = Path(os.path.realpath(path))
-    _check_target(path)
-    try:
-        # Trying is the only test that holds for administrators, read-only disks and Windows alike.
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
 def _open(path: Path) -> BinaryIO:
     choose = "Choose a PNG, JPEG, TIFF or WebP file."
     try:
         if os.path.isdir(path):
-            raise BadInput(f"'{path}' is a folder.", choose)
+            raise BadPicture(f"'{path}' is a folder.", choose)
         if not os.path.exists(path):
-            raise BadInput(f"There is no file '{path}'.", "Check its name and folder.")
+            raise BadPicture(f"There is no file '{path}'.", "Check its name and folder.")
         if not os.path.isfile(path):  # reading a pipe or a device may never end
-            raise BadInput(f"'{path}' is not an ordinary file.", choose)
+            raise BadPicture(f"'{path}' is not an ordinary file.", choose)
         if path.stat().st_size == 0:
-            raise BadInput(f"'{path.name}' is empty.", "Copy it again from where it came from.")
+            raise BadPicture(f"'{path.name}' is empty.", "Copy it again from where it came from.")
         return open(path, "rb")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise BadInput(f"'{path.name}' could not be read: {reason}.", "Check its name and permissions.") from error
+        raise BadPicture(f"'{path.name}' could not be read: {reason}.", "Check its name and permissions.") from error
 
 
 def _decode(file: BinaryIO, name: str) -> Picture:
@@ -156,20 +115,26 @@ def _decode(file: BinaryIO, name: str) -> Picture:
     file.seek(0)
     image = Image.open(file, formats=sorted(set(FORMATS.values())))
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise BadInput(f"'{name}' holds {image.n_frames} pictures.", "Save the one you mean as a file of its own.")
+        raise BadPicture(f"'{name}' holds {image.n_frames} pictures.", "Save the one you mean as a file of its own.")
+    if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns
+        raise _far_too_large(name)
     if min(image.size) < MIN_SIDE:
-        raise BadInput(
+        raise TooSmall(
             f"'{name}' has {image.width} x {image.height} pixels, too few to learn from.",
             f"Use a photo of at least {MIN_SIDE} x {MIN_SIDE} pixels.",
         )
     if image.mode not in _MODES:
-        raise BadInput(f"'{name}' has the colours {image.mode} rather than RGB or grey.", _SAVE_AS)
+        raise BadPicture(f"'{name}' has the colours {image.mode} rather than RGB or grey.", _SAVE_AS)
     image.load()
     orientation, exif = _orientation_and_exif(image)
     upright = _opaque(image, name)
     if 2 <= orientation <= 8:
         upright = upright.transpose(Image.Transpose[_TURNS[orientation - 2]])
     return Picture(np.array(upright), image.info.get("icc_profile") or None, _dpi(image), exif)
+
+
+def _far_too_large(name: str) -> TooLarge:
+    return TooLarge(f"'{name}' has far too many pixels to be enlarged.", "Crop it first.")
 
 
 def _check_storage(file: BinaryIO, name: str) -> None:
@@ -183,9 +148,9 @@ def _check_storage(file: BinaryIO, name: str) -> None:
         bits = int(np.max(tags.get(258, 1)))
         kind = "bit floating-point" if 3 in np.ravel(tags.get(339, 1)) else "bit"
         if 50706 in tags or (330 in tags and tags.get(254, 0) & 1):  # DNG, or a preview that points to the raw
-            raise BadInput(f"'{name}' is a camera raw file.", "Develop it first and save it as an 8-bit PNG or TIFF.")
+            raise BadPicture(f"'{name}' is a camera raw file.", "Develop it first and save it as an 8-bit PNG or TIFF.")
     if bits > 8:
-        raise BadInput(f"'{name}' stores {bits}-{kind} values; only 8-bit photos can be used.", _SAVE_AS)
+        raise BadPicture(f"'{name}' stores {bits}-{kind} values; only 8-bit photos can be used.", _SAVE_AS)
 
 
 def _tiff_tags(file: BinaryIO, header: bytes) -> dict[int, Any]:
@@ -206,7 +171,7 @@ def _opaque(image: Image.Image, name: str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
         if image.getchannel("A").getextrema()[0] < 255:
-            raise BadInput(f"'{name}' has transparent parts.", "Save it without transparency (alpha channel).")
+            raise BadPicture(f"'{name}' has transparent parts.", "Save it without transparency (alpha channel).")
     return image.convert("L" if grey else "RGB")
 
 
@@ -242,19 +207,19 @@ def _unreadable(file: BinaryIO, name: str) -> BadInput:
     file.seek(0)
     header = file.read(16)
     if header.startswith((_PNG, _JPEG, *_TIFF)) or (header[:4], header[8:12]) == (b"RIFF", b"WEBP"):
-        return BadInput(f"'{name}' is damaged or incomplete.", "Copy it again from where it came from.")
+        return BadPicture(f"'{name}' is damaged or incomplete.", "Copy it again from where it came from.")
     kind = "HEIC" if header[4:8] == b"ftyp" and header[8:12] in (b"heic", b"heix", b"mif1") else None
     with contextlib.suppress(Exception):
         file.seek(0)
         kind = kind or Image.open(file).format
     if kind:
-        return BadInput(f"'{name}' is a {kind} file, which cannot be used.", _SAVE_AS)
-    return BadInput(f"'{name}' is not a photo in a format known here.", "Use a PNG, JPEG, TIFF or WebP file.")
+        return BadPicture(f"'{name}' is a {kind} file, which cannot be used.", _SAVE_AS)
+    return BadPicture(f"'{name}' is not a photo in a format known here.", "Use a PNG, JPEG, TIFF or WebP file.")
 
 
 def _format_of(path: Path) -> str:
     if path.suffix.lower() not in FORMATS:
-        raise BadInput(f"'{path.name}' does not say which format to write.", f"End it in {', '.join(FORMATS)}.")
+        raise CannotWrite(f"'{path.name}' does not say which format to write.", f"End it in {', '.join(FORMATS)}.")
     return FORMATS[path.suffix.lower()]
 
 
@@ -276,23 +241,5 @@ def _encode(picture: Picture, format: str, name: str) -> bytes:
         raise
     except Exception as error:
         what = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
-        raise BadInput(f"'{name}' cannot hold {what} as {format}.", "Write a .png instead.") from error
+        raise CannotWrite(f"'{name}' cannot hold {what} as {format}.", "Write a .png instead.") from error
     return buffer.getvalue()
-
-
-def _check_target(path: Path) -> None:
-    if os.path.isdir(path):  # os.path, because pathlib raises for some paths that cannot be
-        raise BadInput(f"'{path}' is a folder.", "Add the name of the file to write.")
-    if not os.path.isdir(path.parent):
-        raise BadInput(f"There is no folder '{path.parent}'.", "Create it first, or write somewhere else.")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BadInput(f"'{path}' is not an ordinary file.", "Write to another name.")
-
-
-def _cannot_write(path: Path, error: OSError) -> BadInput:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BadInput(f"'{path.name}' could not be written: the disk is full.", "Make room, or write elsewhere.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return BadInput(f"'{path.name}' may not be written to '{path.parent}'.", "Choose a folder of your own.")
-    reason = (error.strerror or str(error)).lower()
-    return BadInput(f"'{path.name}' could not be written to '{path.parent}': {reason}.", "Write it somewhere else.")

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kf_core import hub
-from kf_core.checkpoints import BUNDLED, PICKLES, checkpoint_in
-from kf_core.errors import BadInput
+from kf_core.errors import BadPrior
+from kf_core.priors import hub
+from kf_core.priors.checkpoint import BUNDLED, PICKLES, checkpoint_in
+from kf_core.progress import Monitor
 
 # Name -> (repository, its commit in full, sha256 of pd.safetensors), the best first. Nothing is published yet.
 PUBLISHED: dict[str, tuple[str, str, str]] = {}
@@ -37,7 +38,7 @@ def candidates(source: str) -> list[str]:
     return [*PUBLISHED, "bundled"] if source == "auto" else [source]
 
 
-def find(source: str, ask_hub: bool = True) -> Found:
+def find(source: str, ask_hub: bool = True, monitor: Monitor | None = None) -> Found:
     """The file that `source` (anything but "auto") stands for; from the Hub if need be and if `ask_hub`.
 
     What was pulled before is taken without any request, also for a branch; only hub.pull looks whether the branch has
@@ -49,13 +50,13 @@ def find(source: str, ask_hub: bool = True) -> Found:
     if os.path.exists(path):  # os.path, because pathlib raises for some names that cannot be
         return Found(checkpoint_in(path) if path.is_dir() else path)
     if source not in PUBLISHED and looks_like_a_path(source):
-        raise BadInput(f"There is no prior checkpoint at {path}.", FORMS)
+        raise BadPrior(f"There is no prior checkpoint at {path}.", FORMS)
     wanted = on_hub(source)
     here = hub.cached(wanted)
     if not here:
         if not ask_hub:
-            raise BadInput(f"'{source}' is not on this computer.", f"Fetch it with `kf checkpoints pull {source}`.")
-        here = hub.pull(wanted)
+            raise BadPrior(f"'{source}' is not on this computer.", f"Fetch it with `kf checkpoints pull {source}`.")
+        here = hub.pull(wanted, monitor=monitor)
     about = {"repo": wanted.repo, "revision": here.commit}
     if not wanted.pinned:
         about["note"] = f"'{wanted.revision}' is not pinned; it stood for this commit when it was pulled."
@@ -71,7 +72,7 @@ def on_hub(source: str) -> hub.OnHub:
     valid = is_repository(repo) and re.fullmatch(r"\w[\w./-]*", revision, re.ASCII) and ".." not in revision
     if not valid or source.endswith("@"):
         known = f" Published are: {', '.join(PUBLISHED)}." if PUBLISHED else ""
-        raise BadInput(f"There is no prior called '{source}'.", FORMS + known)
+        raise BadPrior(f"There is no prior called '{source}'.", FORMS + known)
     return hub.OnHub(repo, revision.lower() if re.fullmatch("[0-9a-fA-F]{40}", revision) else revision)
 
 

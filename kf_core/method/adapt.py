@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from kf_core.checkpoints import load_prior
-from kf_core.learn_patches import Training, learn_patches
-from kf_core.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.method.learn_patches import Training, learn_patches
+from kf_core.method.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import PatchSettings
 
 LEVELS = (25, 50, 100, 200, 400)  # timesteps at which the photo's held-out part is looked at
@@ -20,20 +21,39 @@ HELD_OUT = 8  # one part in so many of the photo's longer side ...
 LONGEST = 512  # ... of which at most so many pixels each way are looked at
 
 
-def phase_one(
-    lr: Tensor, schedule: NoiseSchedule, patches: PatchSettings, generator: Generator, monitor: Monitor
-) -> tuple[PatchDiffusion, dict]:
-    """PD that has learned the patches of the photo (1, 3, h, w) in [-1, 1] for at most patches.steps.
+class Prior(NamedTuple):
+    """A patch diffusion network that has learned already, and what a report says of it.
 
-    With patches.patience an eighth of the photo is held out, and learning ends when it no longer helps there. Returns
-    the frozen network and what the report says of it. Raises BadInput for an unusable checkpoint, Cancelled, Diverged.
+    Attributes:
+        network: frozen, on the device it is to be used on.
+        about: its name, file, hash and architecture; "diffusion": the noise schedule it learned, where that is known.
     """
-    if patches.prior == "none":
+
+    network: PatchDiffusion
+    about: dict[str, Any]
+
+
+def phase_one(
+    lr: Tensor,
+    schedule: NoiseSchedule,
+    patches: PatchSettings,
+    prior: Prior | None,
+    generator: Generator,
+    monitor: Monitor,
+) -> Prior:
+    """PD that has learned the patches of the photo (1, 3, h, w) in [-1, 1] for at most patches.steps, from `prior` on.
+
+    With patches.patience an eighth of the photo is held out, and learning ends when it no longer helps there. `prior`
+    itself stays as it is. Raises Cancelled, Diverged.
+    """
+    if prior is None:
         network = PatchDiffusion(patches.channels, lr.shape[1], patches.activation, patches.residual)
         about = {"prior": "none", **network.config}
         network = network.to(lr.device).to(memory_format=torch.channels_last)
     else:
-        network, about = load_prior(patches.prior, lr.device)
+        network, about = prior.network, dict(prior.about)
+        if patches.steps or next(network.parameters()).device != lr.device:
+            network = copy.deepcopy(network).to(lr.device)
     if patches.steps:
         photo, check = lr[0].cpu(), None
         if patches.patience:
@@ -46,7 +66,7 @@ def phase_one(
             "step_kept": training.best[0] if training.best else len(training.losses),
             "held_out_errors": training.checks,
         }
-    return network.eval().requires_grad_(False), about
+    return Prior(network.eval().requires_grad_(False), about)
 
 
 def hold_out(lr: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Callable[[PatchDiffusion], float]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +16,9 @@ from typing import Annotated
 import typer
 
 import kf_core
-from kf_core.cli_checkpoints import checkpoints
-from kf_core.cli_priors import train_prior
-from kf_core.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop
+from kf_core.cli.checkpoints import checkpoints
+from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop
+from kf_core.cli.train_prior import train_prior
 from kf_core.errors import BadInput, Cancelled
 from kf_core.settings import PRESETS, Settings
 
@@ -37,6 +38,7 @@ Prior = Annotated[
         show_default="the preset's",
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace files that are there already.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change one setting, as recovery.iterations=40; repeatable."),
@@ -63,7 +65,9 @@ def upscale(
     photo: Photo,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT", help="The result.", show_default="PHOTO_x4.png, beside PHOTO"),
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="The result.", show_default="PHOTO_x4.png, or the next free name"
+        ),
     ] = None,
     scale: Scale = 4,
     preset: Preset = "fast",
@@ -82,18 +86,19 @@ def upscale(
     device: Device = "auto",
     seed: Seed = 0,
     overrides: Overrides = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
-    output = output or photo.with_name(f"{photo.stem}_x{settings.scale}.png")
     with ProgressLine(quiet) as line:
-        from kf_core import outputs
-        from kf_core.picture import Picture, read_picture, write_picture
+        from kf_core.files import outputs
+        from kf_core.files.picture import Picture, read_picture, write_picture
 
         picture = read_picture(photo)
+        output = output or outputs.free_name(photo.with_name(f"{photo.stem}_x{settings.scale}.png"))
         known = outputs.read_kernel(kernel, kernel_size) if kernel else None
-        outputs.check_outputs([photo, kernel], [output, side_by_side], save_kernel, report)
+        outputs.check_outputs([photo, kernel], [output, side_by_side], save_kernel, report, replace=force)
         result = kf_core.super_resolve(picture.pixels, settings, kernel=known, progress=line, should_stop=stop)
         dpi = picture.dpi and (picture.dpi[0] * settings.scale, picture.dpi[1] * settings.scale)
         if side_by_side:
@@ -125,16 +130,17 @@ def kernel_command(
     device: Device = "auto",
     seed: Seed = 0,
     overrides: Overrides = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Recovers only the kernel that shrank a photo."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     with ProgressLine(quiet) as line:
-        from kf_core import outputs
-        from kf_core.picture import read_picture
+        from kf_core.files import outputs
+        from kf_core.files.picture import read_picture
 
         picture = read_picture(photo)
-        outputs.check_outputs([photo], [], output, report)
+        outputs.check_outputs([photo], [], output, report, replace=force)
         result = kf_core.recover_kernel(picture.pixels, settings, progress=line, should_stop=stop)
     if stop():
         raise Cancelled()
@@ -172,6 +178,9 @@ def main() -> None:
     stop.listen()
     # Before torch loads: its threads then sleep while they wait, or a busy machine slows them down many times over.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not os.environ.get("KF_DEBUG"):  # libraries are silent, what matters to people comes as an error of ours
+        os.environ.setdefault("HF_HUB_VERBOSITY", "critical")
+        warnings.simplefilter("ignore")
     try:
         # Not standalone, so that usage errors arrive here and look like all others.
         status = typer.main.get_command(app).main(sys.argv[1:] or ["--help"], prog_name="kf", standalone_mode=False)

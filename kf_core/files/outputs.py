@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from kf_core.errors import BadInput
-from kf_core.figure import kernel_picture, side_by_side
-from kf_core.picture import Picture, check_writable, check_writable_folder, write_atomically, write_picture
+from kf_core.errors import AlreadyThere, BadKernel, CannotWrite
+from kf_core.files.atomic import check_writable_folder, write_atomically
+from kf_core.files.figure import kernel_picture, side_by_side
+from kf_core.files.picture import Picture, check_writable, write_picture
 
 KERNEL_SUFFIXES = (".npy", ".png")
 KERNEL_PICTURE_SIDE = 480  # pixels at most of a kernel saved as a picture: 20 per tap at scale 4
@@ -25,12 +26,14 @@ def check_outputs(
     kernel: Path | None = None,
     report: Path | None = None,
     prior: Path | None = None,
+    replace: bool = True,
 ) -> None:
-    """Raises BadInput if an output could not be written, would replace an input, or is named twice.
+    """Raises CannotWrite if an output could not be written, would replace an input, or is named twice.
 
     Args:
         inputs: what is read; must survive.
         pictures, kernel, report, prior: what will be written; None: is not asked for.
+        replace: whether it may replace what is there already.
     """
     for path in pictures:
         if path:
@@ -38,16 +41,26 @@ def check_outputs(
     for path, suffixes in ((kernel, KERNEL_SUFFIXES), (report, (".json",)), (prior, (".safetensors",))):
         if path:
             if path.suffix.lower() not in suffixes:
-                raise BadInput(f"'{path.name}' should end in {' or '.join(suffixes)}.", "Give it another name.")
+                raise CannotWrite(f"'{path.name}' should end in {' or '.join(suffixes)}.", "Give it another name.")
             check_writable_folder(path)
     before = [path for path in inputs if path]
     for path in [path for path in (*pictures, kernel, report, prior) if path]:
         for other in before:
             if same_file(path, other):
                 if other in inputs:
-                    raise BadInput(f"'{path}' would be overwritten, but it is read here.", "Name another output.")
-                raise BadInput(f"'{path}' is named for two outputs.", "Give each a name of its own.")
+                    raise CannotWrite(f"'{path}' would be overwritten, but it is read here.", "Name another output.")
+                raise CannotWrite(f"'{path}' is named for two outputs.", "Give each a name of its own.")
+        if not replace and path.exists():
+            raise AlreadyThere(f"'{path}' is there already.", "Give another name, or allow it to be replaced.")
         before.append(path)
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or the first of path_2, path_3 ... that is not there yet."""
+    tried, number = path, 2
+    while tried.exists():
+        tried, number = path.with_stem(f"{path.stem}_{number}"), number + 1
+    return tried
 
 
 def same_file(one: Path, other: Path) -> bool:
@@ -65,18 +78,18 @@ def read_kernel(path: Path, size: int | None = None) -> np.ndarray:
         with open(path, "rb") as file:
             kernel = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
-        raise BadInput(f"There is no file '{path}'.", "Check its name and folder.") from None
+        raise BadKernel(f"There is no file '{path}'.", "Check its name and folder.") from None
     except OSError as error:
-        raise BadInput(f"'{path}' could not be read: {(error.strerror or str(error)).lower()}.", hint) from error
+        raise BadKernel(f"'{path}' could not be read: {(error.strerror or str(error)).lower()}.", hint) from error
     except (ValueError, EOFError) as error:
-        raise BadInput(f"'{path.name}' is not a kernel in numpy's format.", hint) from error
+        raise BadKernel(f"'{path.name}' is not a kernel in numpy's format.", hint) from error
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.dtype.kind not in "fiu":
         shape = " x ".join(str(n) for n in kernel.shape) or "single"
-        raise BadInput(f"'{path.name}' holds a {shape} array of {kernel.dtype}, which is not a kernel.", hint)
+        raise BadKernel(f"'{path.name}' holds a {shape} array of {kernel.dtype}, which is not a kernel.", hint)
     if not np.isfinite(kernel).all() or kernel.sum() <= 0:
-        raise BadInput(f"The kernel '{path.name}' holds values that are not numbers, or has no positive sum.", hint)
+        raise BadKernel(f"The kernel '{path.name}' holds values that are not numbers, or has no positive sum.", hint)
     if size not in (None, len(kernel)):
-        raise BadInput(f"The kernel '{path.name}' has {len(kernel)} taps per side, not {size}.", "Leave the size out.")
+        raise BadKernel(f"The kernel '{path.name}' has {len(kernel)} taps per side, not {size}.", "Leave the size out.")
     return kernel
 
 

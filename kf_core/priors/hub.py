@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import queue
 import re
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kf_core.checkpoints import CONFIG, MAX_BYTES, MAX_CONFIG_BYTES, WEIGHTS, read_checkpoint
-from kf_core.errors import BadInput, KernelFusionError, Unavailable
+from kf_core.errors import BadInput, BadPrior, KernelFusionError, Unavailable
+from kf_core.priors.checkpoint import CONFIG, MAX_BYTES, MAX_CONFIG_BYTES, WEIGHTS, read_checkpoint
+from kf_core.progress import Monitor
 
 ANSWER_SECONDS = 5  # for the Hub's first answer; HF_HUB_ETAG_TIMEOUT changes it
 Answer = TypeVar("Answer")
@@ -55,59 +55,66 @@ class Cached:
 def cached(wanted: OnHub) -> Cached | None:
     """What was pulled before, without any request."""
     from_cache = {"revision": wanted.revision, "local_files_only": True}
-    with client() as hub:
-        try:
-            path = Path(hub.hf_hub_download(wanted.repo, WEIGHTS, **from_cache))
-        except hub.errors.LocalEntryNotFoundError:
-            return None
-        except Exception as error:
-            raise explained(error, wanted) from error
+    hub = client()
+    try:
+        path = Path(hub.hf_hub_download(wanted.repo, WEIGHTS, **from_cache))
+    except hub.errors.LocalEntryNotFoundError:
+        return None
+    except Exception as error:
+        raise explained(error, wanted) from error
     return Cached(wanted.repo, path.parent.name, path)
 
 
-def pull(wanted: OnHub, force: bool = False) -> Cached:
+def pull(wanted: OnHub, force: bool = False, monitor: Monitor | None = None) -> Cached:
     """Fetches a checkpoint into the cache and checks it.
 
     A pinned one that is there already is left as it is; of a branch the newest is fetched.
 
     Args:
         force: fetch it in any case.
+        monitor: told of every chunk; ends the download when the user wants to stop.
 
-    Raises BadInput, WrongHash, Unavailable; then nothing half-fetched is left in the cache.
+    Raises BadInput, WrongHash, Unavailable, Cancelled; then nothing half-fetched is left in the cache.
     """
+    monitor = monitor or Monitor()
     here = cached(wanted) if wanted.pinned and not force else None
     if here:
         return here
-    with client() as hub:
-        commit = None
+    hub = client()
+    commit = None
+    try:
+        commit = _ask(hub, wanted, WEIGHTS, wanted.revision, MAX_BYTES, monitor)
+        fetch = {
+            "revision": commit,
+            "etag_timeout": ANSWER_SECONDS,
+            "force_download": force,
+            "tqdm_class": _bar(monitor),
+        }
+        # By commit, so that the cache's branch moves only after all is there; the weights last, so that where
+        # they are the hash is too.
+        if _has_config(hub, wanted, commit, monitor):
+            hub.hf_hub_download(wanted.repo, CONFIG, **fetch)
+        path = Path(hub.hf_hub_download(wanted.repo, WEIGHTS, **fetch))
         try:
-            commit = _ask(hub, wanted, WEIGHTS, wanted.revision, MAX_BYTES)
-            fetch = {"revision": commit, "etag_timeout": ANSWER_SECONDS, "force_download": force}
-            # By commit, so that the cache's branch moves only after all is there; the weights last, so that where
-            # they are the hash is too.
-            if _has_config(hub, wanted, commit):
-                hub.hf_hub_download(wanted.repo, CONFIG, **fetch)
-            path = Path(hub.hf_hub_download(wanted.repo, WEIGHTS, **fetch))
-            try:
-                read_checkpoint(path, wanted.sha256)
-            except BadInput:
-                discard(path)
-                raise
-            if commit != wanted.revision:
-                _remember(path.parents[2] / "refs" / wanted.revision, commit)
-        except BaseException as error:
-            if commit:
-                _sweep(_folder(hub, wanted.repo), commit)
-            if isinstance(error, KernelFusionError) or not isinstance(error, Exception):
-                raise
-            raise explained(error, wanted) from error
+            read_checkpoint(path, wanted.sha256)
+        except BadInput:
+            discard(path)
+            raise
+        if commit != wanted.revision:
+            _remember(path.parents[2] / "refs" / wanted.revision, commit)
+    except BaseException as error:
+        if commit:
+            _sweep(_folder(hub, wanted.repo), commit)
+        if isinstance(error, KernelFusionError) or not isinstance(error, Exception):
+            raise
+        raise explained(error, wanted) from error
     return Cached(wanted.repo, commit, path)
 
 
 def all_cached() -> list[Cached]:
     """Every pulled checkpoint, of any repository, by name. What is not ours may be among them."""
-    with client() as hub:
-        found = sorted(Path(hub.constants.HF_HUB_CACHE).glob(f"models--*--*/snapshots/*/{WEIGHTS}"))
+    hub = client()
+    found = sorted(Path(hub.constants.HF_HUB_CACHE).glob(f"models--*--*/snapshots/*/{WEIGHTS}"))
     return [Cached("/".join(path.parents[2].name.split("--")[1:]), path.parent.name, path) for path in found]
 
 
@@ -126,31 +133,36 @@ def discard(path: Path) -> None:
     _sweep(path.parents[2], path.parent.name)
 
 
-@contextlib.contextmanager
-def client() -> Iterator[Any]:
-    """The module huggingface_hub: sending no telemetry, and neither drawing bars nor printing meanwhile."""
+def client() -> Any:
+    """The module huggingface_hub, sending no telemetry. What it logs is for the running program to show."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
     import huggingface_hub
     import huggingface_hub.constants
     import huggingface_hub.errors
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-    from huggingface_hub.utils import logging as its_log
+    import huggingface_hub.utils
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        level, bars = its_log.get_verbosity(), not are_progress_bars_disabled()
-        its_log.set_verbosity(logging.CRITICAL + 1)
-        disable_progress_bars()
-        try:
-            yield huggingface_hub
-        finally:
-            its_log.set_verbosity(level)
-            if bars:
-                enable_progress_bars()
+    return huggingface_hub
 
 
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """What `call` returns or raises, or TimeoutError after `seconds`.
+def _bar(monitor: Monitor) -> type:
+    """The class of what the client takes for its progress bar: it draws nothing and tells the monitor."""
+    from tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any):
+            super().__init__(*args, **{**options, "disable": True})
+            self.bytes, self.bytes_in_all = options.get("initial") or 0, options.get("total") or 0
+
+        def update(self, n: float | None = 1) -> None:
+            self.bytes += int(n or 0)
+            done, total = -(-self.bytes // 1024), max(1, -(-self.bytes_in_all // 1024))
+            monitor.step("fetch_prior", max(1, min(done, total)), total)
+
+    return Bar
+
+
+def within(seconds: float, call: Callable[[], Answer], monitor: Monitor) -> Answer:
+    """What `call` returns or raises, TimeoutError after `seconds`, or Cancelled as soon as the user wants to stop.
 
     A timeout of sockets is not enough: it counts for each address of a host anew and not at all for its name.
     """
@@ -163,13 +175,15 @@ def within(seconds: float, call: Callable[[], Answer]) -> Answer:
             outcome.put((None, error))
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        answer, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} seconds") from None
-    if error:
-        raise error
-    return answer
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        monitor.check()
+        with contextlib.suppress(queue.Empty):
+            answer, error = outcome.get(timeout=max(0.0, min(0.1, end - time.monotonic())))
+            if error:
+                raise error
+            return answer
+    raise TimeoutError(f"no answer within {seconds:g} seconds")
 
 
 def explained(error: Exception, wanted: OnHub) -> KernelFusionError:
@@ -182,26 +196,26 @@ def explained(error: Exception, wanted: OnHub) -> KernelFusionError:
         hint = "Pull it once without HF_HUB_OFFLINE, or use 'bundled'."
         return Unavailable(f"'{wanted}' is not on this computer, and HF_HUB_OFFLINE forbids to fetch it.", hint)
     if isinstance(error, errors.GatedRepoError):
-        return BadInput(f"The repository '{repo}' is open only to whom its owner admits.", f"Ask there. {log_in}")
+        return BadPrior(f"The repository '{repo}' is open only to whom its owner admits.", f"Ask there. {log_in}")
     if isinstance(error, errors.RepositoryNotFoundError):
         hint = f"Check the name. If it is private: {log_in[0].lower()}{log_in[1:]}"
-        return BadInput(f"There is no repository '{repo}' on the Hub, or it is private.", hint)
+        return BadPrior(f"There is no repository '{repo}' on the Hub, or it is private.", hint)
     if isinstance(error, errors.RevisionNotFoundError):
-        return BadInput(f"The repository '{repo}' has no revision '{wanted.revision}'.", "Look at its commits there.")
+        return BadPrior(f"The repository '{repo}' has no revision '{wanted.revision}'.", "Look at its commits there.")
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
-        return BadInput(f"'{wanted}' holds no checkpoint: it has no file {WEIGHTS}.", "Check repository and revision.")
+        return BadPrior(f"'{wanted}' holds no checkpoint: it has no file {WEIGHTS}.", "Check repository and revision.")
     if status in (401, 403):
-        return BadInput(f"The Hub refused access to '{repo}'.", log_in)
+        return BadPrior(f"The Hub refused access to '{repo}'.", log_in)
     if status:
         return Unavailable(f"The Hub answered with the error {status} when asked for '{wanted}'.", "Try again later.")
     if isinstance(error, errors.HFValidationError):
-        return BadInput(f"'{repo}' is not the name of a repository.", "It has the form OWNER/NAME.")
+        return BadPrior(f"'{repo}' is not the name of a repository.", "It has the form OWNER/NAME.")
     cache, number = constants.HF_HUB_CACHE, getattr(error, "errno", None)
     elsewhere = "or let HF_HOME name another folder for the cache."
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return BadInput(f"'{wanted}' could not be stored in '{cache}': the disk is full.", f"Make room, {elsewhere}")
+        return BadPrior(f"'{wanted}' could not be stored in '{cache}': the disk is full.", f"Make room, {elsewhere}")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-        return BadInput(f"The cache '{cache}' may not be written to.", f"Change its permissions, {elsewhere}")
+        return BadPrior(f"The cache '{cache}' may not be written to.", f"Change its permissions, {elsewhere}")
     if isinstance(error, errors.FileMetadataError):
         hint = "Check HF_ENDPOINT, and whether this network asks you to log in first."
         return Unavailable(f"What answers at {constants.ENDPOINT} is not a Hugging Face Hub.", hint)
@@ -211,24 +225,24 @@ def explained(error: Exception, wanted: OnHub) -> KernelFusionError:
     )
 
 
-def _ask(hub: Any, wanted: OnHub, name: str, revision: str, limit: int) -> str:
+def _ask(hub: Any, wanted: OnHub, name: str, revision: str, limit: int, monitor: Monitor) -> str:
     """The commit that `revision` stands for. Raises what the Hub says, and BadInput if the file is too large."""
     asked = hub.constants.HF_HUB_ETAG_TIMEOUT
     seconds = ANSWER_SECONDS if asked == hub.constants.DEFAULT_ETAG_TIMEOUT else asked
     url = hub.hf_hub_url(wanted.repo, name, revision=revision)
-    told = within(2 * seconds, lambda: hub.get_hf_file_metadata(url, timeout=seconds))
+    told = within(2 * seconds, lambda: hub.get_hf_file_metadata(url, timeout=seconds), monitor)
     commit = told.commit_hash or ""
     if not re.fullmatch("[0-9a-f]{40}", commit) or (wanted.pinned and commit != wanted.revision):
         raise hub.errors.FileMetadataError("no commit, or another one")
     if told.size is None or told.size > limit:
         size = "of unknown size" if told.size is None else f"{told.size / 2**20:.0f} MiB large"
-        raise BadInput(f"{name} of '{wanted}' is {size}; priors have at most {MAX_BYTES >> 20} MiB.", "Check its name.")
+        raise BadPrior(f"{name} of '{wanted}' is {size}; priors have at most {MAX_BYTES >> 20} MiB.", "Check its name.")
     return commit
 
 
-def _has_config(hub: Any, wanted: OnHub, commit: str) -> bool:
+def _has_config(hub: Any, wanted: OnHub, commit: str, monitor: Monitor) -> bool:
     try:
-        return bool(_ask(hub, wanted, CONFIG, commit, MAX_CONFIG_BYTES))
+        return bool(_ask(hub, wanted, CONFIG, commit, MAX_CONFIG_BYTES, monitor))
     except hub.errors.EntryNotFoundError:
         return False
 

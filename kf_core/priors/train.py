@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kf_core.checkpoints import save_prior
-from kf_core.denoising import errors_by_noise
 from kf_core.device import choose_device, describe
 from kf_core.errors import BadInput, Cancelled
-from kf_core.learn_patches import Training, learn_patches, random_batch, stratified_timesteps
-from kf_core.networks.patch_diffusion import PatchDiffusion
-from kf_core.picture import check_writable_folder, read_picture
+from kf_core.files.atomic import check_writable_folder
+from kf_core.files.picture import read_picture
+from kf_core.method.learn_patches import Training, learn_patches, random_batch, stratified_timesteps
+from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.priors.checkpoint import save_prior
+from kf_core.priors.error_table import errors_by_noise
+from kf_core.priors.training_state import load_training, save_training
 from kf_core.progress import Monitor, Progress
-from kf_core.schedule import NoiseSchedule
 from kf_core.settings import DiffusionSettings, PatchSettings
-from kf_core.training_state import load_training, save_training
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 RECIPE = PatchSettings(
@@ -36,7 +37,7 @@ RECIPE = PatchSettings(
     clip=1.0,
     timestep_power=1.5,
     check_every=200,
-    precision="bf16",
+    precision="auto",
 )
 SECONDS_BETWEEN_SAVES = 60
 
@@ -51,7 +52,6 @@ def train_prior(
     seed: int = 0,
     device: str = "auto",
     resume: bool = False,
-    scratch_steps: int = 0,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> dict:
@@ -61,7 +61,6 @@ def train_prior(
 
     Args:
         resume: goes on with it where there is one; the result is the same as without the interruption.
-        scratch_steps: also trains networks from scratch on single held-out photographs for so many steps, to compare.
 
     Returns what is also in the checkpoint's metadata: recipe, files used, loss of the first and last hundred steps, the
     velocity error on the held-out photographs, its curve, and the error per noise level beside that of trivial
@@ -105,9 +104,9 @@ def train_prior(
             training, pictures, schedule, recipe, monitor, check=check if held_out else None, keep=keep
         )
         save_training(training, state, about)
-        errors = errors_by_noise(network, pictures, held_out, schedule, recipe, monitor, scratch_steps, seed)
+        errors = errors_by_noise(network, pictures, held_out, schedule, recipe, monitor)
     except Cancelled:
-        raise Cancelled("Stopped as you asked; what was learned so far is kept, to go on with --resume.") from None
+        raise Cancelled("Stopped as you asked; what was learned so far is kept, to go on with.") from None
     losses = training.losses
     report = about | {
         "loss_first": float(np.mean(losses[:100])),
@@ -115,9 +114,8 @@ def train_prior(
         "loss_held_out": check(network) if held_out else None,
         "curve": curve(training),
         "errors": errors,
-        "scratch_steps": scratch_steps,
         "command": f"kf train-prior FOLDER -o {Path(out).name} --steps {steps} --channels {channels} --batch {batch}"
-        f" --seed {seed} --scratch-steps {scratch_steps}",
+        f" --seed {seed}",
         "credits": credits_of(folder, training_paths),
         "machine": describe(processor),
         "torch": torch.__version__,

@@ -1,0 +1,1 @@
+"""The command `kf`, one file a group of commands."""

@@ -1,0 +1,1 @@
+"""Priors: the file format of checkpoints, finding one by name, and training one."""
