@@ -133,6 +133,7 @@ def _phases(
     if prior is None and settings.patches.prior != "none":
         prior = load_prior(settings.patches.prior, device, monitor)
     check_schedule(prior, settings.diffusion)
+    torch.manual_seed(settings.seed)  # again: the same weights whether a network was built just now or long ago
     monitor.plan = plan(settings, lr, known is not None, want_image)
     whole = monitor.region = (0, 0, lr.shape[2], lr.shape[3])
     network, about_prior = phase_one(lr, schedule, settings.patches, prior, generator, monitor)

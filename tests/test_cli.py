@@ -280,3 +280,18 @@ def test_stopping_leaves_no_file_and_the_old_result(photo, number):
     assert stdout == "" and "Traceback" not in stderr and "nothing was written" in stderr
     assert out.read_bytes() == b"the result of last time"
     assert sorted(path.name for path in photo.parent.iterdir()) == ["photo.png", "photo_x4.png"]
+
+
+def test_a_folder_is_no_photo_and_an_old_result_stays(photo):
+    for folder in (".", ".."):
+        done = kf("upscale", folder)
+        assert done.returncode == 2 and "is a folder" in done.stderr and "Traceback" not in done.stderr
+    old = photo.with_name("photo_x2.png")
+    old.write_bytes(b"the result of last time")
+    done = kf("upscale", photo, "--scale", 2, "-q", settings=QUICK)
+    assert (done.returncode, done.stdout) == (0, f"{photo.with_name('photo_x2_2.png')}\n")
+    assert old.read_bytes() == b"the result of last time"
+    done = kf("upscale", photo, "--scale", 2, "-q", "-o", old, settings=QUICK)
+    assert done.returncode == 2 and "there already" in done.stderr and "--force" in done.stderr
+    assert kf("upscale", photo, "--scale", 2, "-q", "-o", old, "--force", settings=QUICK).returncode == 0
+    assert old.read_bytes() != b"the result of last time"

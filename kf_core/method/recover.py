@@ -73,7 +73,7 @@ def recover(
     optimizer = torch.optim.Adam([{"params": image_weights}, {"params": kernel_model.parameters()}], lr=image_rates[0])
 
     def gaussian() -> Tensor:
-        return torch.randn(1, lr.shape[1], height, width, generator=generator).to(device)
+        return torch.randn(1, lr.shape[1], height, width, generator=generator).to(lr)
 
     def consistency_error(image: Tensor, kernel: Tensor) -> Tensor:
         return F.mse_loss(inner(degradation(image, kernel), settings.border), inner(lr, settings.border))
@@ -98,7 +98,7 @@ def recover(
                 group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * i / count))
             kernel = known_kernel if known_kernel is not None else kernel_model()  # line 14
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                refined = before(clean).float()  # line 15
+                refined = before(clean).to(lr.dtype)  # line 15
                 if not without_prior and i % settings.prior_every == 0:
                     with torch.set_grad_enabled(settings.prior_gradient):
                         if noisy is None:
@@ -106,9 +106,9 @@ def recover(
                         else:  # line 17
                             mean, sigma = schedule.posterior(noisy, refined, later, t)
                             current = mean + (sigma * epsilon if settings.posterior_noise == "posterior" else 0)
-                        velocity = prior(current, t).float()  # line 18
+                        velocity = prior(current, t).to(lr.dtype)  # line 18
                         denoised = schedule.clean_from_velocity(current, velocity, t)  # line 19
-                final = refined if without_prior else after(denoised).float()  # line 20
+                final = refined if without_prior else after(denoised).to(lr.dtype)  # line 20
             error_before = consistency_error(refined, kernel)  # line 16
             error_after = error_before if without_prior else consistency_error(final, kernel)  # line 21
             loss = error_before + error_after + settings.com_weight * off_centre(kernel)  # line 22
