@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from kf_core import BadInput
 from kf_core.examples import EXAMPLES, example
+from kf_core.files.deep import upright
 from kf_core.files.picture import Picture, read_picture, write_picture
 
 LOSSLESS, ALL = [".png", ".tif", ".tiff", ".webp"], [".png", ".tif", ".jpg", ".jpeg", ".webp"]
@@ -196,10 +197,8 @@ BAD = {  # name of the file: (its bytes, a word of the message)
     "alpha-grey.png": (saved(with_alpha(GREY, HOLE)), "transparent"),
     "alpha-palette.png": (saved(Image.new("P", (40, 40)), transparency=0), "transparent"),
     "alpha-key.png": (saved(Image.new("RGB", (40, 40), (1, 2, 3)), transparency=(1, 2, 3)), "transparent"),
-    "16-rgb.png": (png(32, 32, 16, 2, bytes(32 * (1 + 32 * 6))), "16-bit"),
-    "16-grey.png": (png(32, 32, 16, 0, bytes(32 * (1 + 32 * 2))), "16-bit"),
-    "16-rgb.tif": (tiff(32, 16, 1), "16-bit"),
-    "16-grey.tif": (saved(Image.new("I;16", (32, 32)), "TIFF"), "16-bit"),
+    "16-cut.png": (png(32, 32, 16, 2, bytes(32 * (1 + 32 * 6)))[:60], "damaged"),
+    "16-small.tif": (tiff(31, 16, 1), "too few"),
     "float-rgb.tif": (tiff(32, 32, 3), "32-bit floating-point"),
     "float-grey.tif": (saved(Image.new("F", (32, 32)), "TIFF"), "32-bit floating-point"),
     "raw.dng": (saved(RGB, "TIFF", tiffinfo={50706: b"\1\4\0\0"}), "raw"),
@@ -261,3 +260,49 @@ def test_the_examples_can_be_read():
         assert read_picture(example(name)).pixels.shape[:2] == (128, 128)
     with pytest.raises(BadInput):
         example("../picture")
+
+
+def deep_pixels(*shape):
+    return np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("shape", [(40, 50, 3), (33, 32)])
+def test_sixteen_bits_come_back_exactly_with_profile_and_resolution(tmp_path, suffix, shape):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if len(shape) == 3 else None
+    before = Picture(deep_pixels(*shape), profile, (300.0, 300.0))
+    write_picture(tmp_path / f"a{suffix}", before)
+    after = read_picture(tmp_path / f"a{suffix}")
+    assert after.pixels.dtype == np.uint16 and np.array_equal(after.pixels, before.pixels)
+    assert after.profile == profile and after.dpi == pytest.approx((300, 300), rel=1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_sixteen_bits_are_read_right_way_up_and_without_a_full_alpha_channel(tmp_path):
+    rows = deep_pixels(32, 34, 4)
+    rows[..., 3] = 65535
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rows)
+    (tmp_path / "a.png").write_bytes(png(34, 32, 16, 6, raw))
+    assert np.array_equal(read_picture(tmp_path / "a.png").pixels, rows[..., :3])
+    rows[0, 0, 3] = 7
+    raw = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rows)
+    (tmp_path / "a.png").write_bytes(png(34, 32, 16, 6, raw))
+    with pytest.raises(BadInput, match="transparent"):
+        read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright_is_what_pillow_does(orientation):
+    pixels = np.arange(3 * 5, dtype=np.uint8).reshape(3, 5)
+    image = Image.fromarray(pixels)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", exif=exif)
+    assert np.array_equal(upright(pixels, orientation), np.array(ImageOps.exif_transpose(Image.open(buffer))))
+
+
+def test_sixteen_bits_become_eight_in_a_jpeg(tmp_path):
+    write_picture(tmp_path / "a.jpg", Picture(np.full((32, 32), 257 * 100, np.uint16)))
+    assert read_picture(tmp_path / "a.jpg").pixels.dtype == np.uint8
+    assert read_picture(tmp_path / "a.jpg").pixels[3, 3] == 100

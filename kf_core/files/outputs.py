@@ -113,6 +113,9 @@ def make_sheet(photo: np.ndarray, result: np.ndarray, kernel: np.ndarray) -> np.
     """Photo, bicubic enlargement, result and kernel in one picture."""
     from PIL import Image
 
+    photo, result = (
+        pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8) for pixels in (photo, result)
+    )
     height, width = result.shape[:2]
     bicubic = np.array(Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC))
     return side_by_side(photo, bicubic, result, kernel)

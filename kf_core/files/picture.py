@@ -14,6 +14,7 @@ import numpy as np
 
 from kf_core.errors import BadInput, BadPicture, CannotWrite, TooLarge, TooSmall
 from kf_core.files.atomic import check_writable_folder, write_atomically
+from kf_core.files.deep import encode_deep, read_deep, upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,8 +28,6 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")  # Pil
 _SAVE_AS = "Open it in an image editor and save it as an 8-bit PNG, JPEG, TIFF or WebP."
 
 _ORIENTATION, _EXIF_BLOCK, _GPS_BLOCK = 0x0112, 0x8769, 0x8825
-# Orientation 2 to 8 as names of Pillow's transpositions.
-_TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 # Description, make, model, software, date, artist, copyright. The rest of the main block says how this very file is
 # stored (in a TIFF it is the file's layout), which is no longer true of the result.
 _EXIF_KEPT = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
@@ -41,7 +40,7 @@ class Picture:
     """A photograph.
 
     Attributes:
-        pixels: (H, W) grey or (H, W, 3) RGB, uint8.
+        pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
         profile: the ICC colour profile, None: sRGB by convention.
         dpi: horizontal and vertical resolution.
         exif: an EXIF block without orientation; the pixels are upright.
@@ -54,8 +53,9 @@ class Picture:
 
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:
-    """Reads an 8-bit PNG, JPEG, TIFF or WebP, at least 32 x 32, upright; grey stays grey, palettes become RGB.
+    """Reads a PNG, JPEG, TIFF or WebP, at least 32 x 32, upright; grey stays grey, palettes become RGB.
 
+    PNG and TIFF may have 16 bits per colour.
     A WebP is always RGB, the format knows no grey. Of a JPEG with previews inside (MPO, usual in cameras) the photo
     itself is read. Raises BadInput for everything else.
     """
@@ -64,7 +64,7 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
     path = Path(path)
     with _open(path) as file:
         try:
-            return _decode(file, path.name)
+            return _decode(file, path)
         except (BadInput, MemoryError):
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
@@ -77,7 +77,8 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
     """Writes `picture` in the format its suffix names, atomically, with profile, dpi (WebP knows none) and EXIF.
 
     JPEG is written at quality 95 without colour subsampling, everything else without loss. Raises BadInput when that
-    is not possible, and ValueError if the pixels are not uint8 of shape (H, W) or (H, W, 3).
+    is not possible, and ValueError if the pixels are not uint8 or uint16 of shape (H, W) or (H, W, 3). 16 bits stay in
+    PNG and TIFF, without EXIF; JPEG and WebP hold 8.
     """
     path = Path(path)
     data = _encode(picture, _format_of(path), path.name)
@@ -107,11 +108,12 @@ def _open(path: Path) -> BinaryIO:
         raise BadPicture(f"'{path.name}' could not be read: {reason}.", "Check its name and permissions.") from error
 
 
-def _decode(file: BinaryIO, name: str) -> Picture:
+def _decode(file: BinaryIO, path: Path) -> Picture:
     """Raises BadInput or whatever Pillow raises."""
     from PIL import Image
 
-    _check_storage(file, name)
+    name = path.name
+    bits = _bits(file, name)
     file.seek(0)
     image = Image.open(file, formats=sorted(set(FORMATS.values())))
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -123,22 +125,40 @@ def _decode(file: BinaryIO, name: str) -> Picture:
             f"'{name}' has {image.width} x {image.height} pixels, too few to learn from.",
             f"Use a photo of at least {MIN_SIDE} x {MIN_SIDE} pixels.",
         )
+    if bits == 16:
+        return _decode_deep(image, path)
     if image.mode not in _MODES:
         raise BadPicture(f"'{name}' has the colours {image.mode} rather than RGB or grey.", _SAVE_AS)
     image.load()
     orientation, exif = _orientation_and_exif(image)
-    upright = _opaque(image, name)
-    if 2 <= orientation <= 8:
-        upright = upright.transpose(Image.Transpose[_TURNS[orientation - 2]])
-    return Picture(np.array(upright), image.info.get("icc_profile") or None, _dpi(image), exif)
+    pixels = upright(np.array(_opaque(image, name)), orientation)
+    return Picture(pixels, image.info.get("icc_profile") or None, _dpi(image), exif)
+
+
+def _decode_deep(image: Image.Image, path: Path) -> Picture:
+    """What Pillow would make of the pixels is left aside; the rest it reads well."""
+    orientation, exif = _orientation_and_exif(image)
+    pixels = upright(read_deep(path), orientation)
+    if pixels.shape[2] in (2, 4):
+        if (pixels[..., -1] < 65535).any():
+            raise _transparent(path.name)
+        pixels = pixels[..., :-1]
+    if pixels.shape[2] not in (1, 3):
+        raise BadPicture(f"'{path.name}' has {pixels.shape[2]} colours rather than RGB or grey.", _SAVE_AS)
+    pixels = np.ascontiguousarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    return Picture(pixels, image.info.get("icc_profile") or None, _dpi(image), exif)
+
+
+def _transparent(name: str) -> BadPicture:
+    return BadPicture(f"'{name}' has transparent parts.", "Save it without transparency (alpha channel).")
 
 
 def _far_too_large(name: str) -> TooLarge:
     return TooLarge(f"'{name}' has far too many pixels to be enlarged.", "Crop it first.")
 
 
-def _check_storage(file: BinaryIO, name: str) -> None:
-    """Refuses what Pillow would silently misread: more than 8 bits, and the thumbnail in front of a camera raw."""
+def _bits(file: BinaryIO, name: str) -> int:
+    """Bits per colour, at most 16; 8 where nobody says. Refuses floating point and the preview of a camera raw."""
     header = file.read(32)
     bits, kind = 8, "bit"
     if header.startswith(_PNG) and header[12:16] == b"IHDR" and len(header) == 32:
@@ -149,8 +169,9 @@ def _check_storage(file: BinaryIO, name: str) -> None:
         kind = "bit floating-point" if 3 in np.ravel(tags.get(339, 1)) else "bit"
         if 50706 in tags or (330 in tags and tags.get(254, 0) & 1):  # DNG, or a preview that points to the raw
             raise BadPicture(f"'{name}' is a camera raw file.", "Develop it first and save it as an 8-bit PNG or TIFF.")
-    if bits > 8:
-        raise BadPicture(f"'{name}' stores {bits}-{kind} values; only 8-bit photos can be used.", _SAVE_AS)
+    if bits not in range(17) or (bits > 8 and (bits < 16 or kind != "bit")):
+        raise BadPicture(f"'{name}' stores {bits}-{kind} values; only 8 and 16 bits can be used.", _SAVE_AS)
+    return bits
 
 
 def _tiff_tags(file: BinaryIO, header: bytes) -> dict[int, Any]:
@@ -171,7 +192,7 @@ def _opaque(image: Image.Image, name: str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
         if image.getchannel("A").getextrema()[0] < 255:
-            raise BadPicture(f"'{name}' has transparent parts.", "Save it without transparency (alpha channel).")
+            raise _transparent(name)
     return image.convert("L" if grey else "RGB")
 
 
@@ -227,8 +248,10 @@ def _encode(picture: Picture, format: str, name: str) -> bytes:
     from PIL import Image
 
     pixels = np.ascontiguousarray(picture.pixels)
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ValueError(f"pixels are {pixels.dtype} {pixels.shape} instead of uint8 (H, W) or (H, W, 3)")
+    if pixels.dtype not in (np.uint8, np.uint16) or not (
+        pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    ):
+        raise ValueError(f"pixels are {pixels.dtype} {pixels.shape} instead of uint8 or uint16, (H, W) or (H, W, 3)")
     profile = picture.profile
     if profile and profile[16:20] == b"GRAY" and (pixels.ndim == 3 or format == "WEBP"):
         profile = None  # it cannot describe RGB, and readers turn the picture down for it
@@ -236,6 +259,10 @@ def _encode(picture: Picture, format: str, name: str) -> bytes:
     options = _SAVE_OPTIONS.get(format, {}) | {key: value for key, value in notes.items() if value is not None}
     buffer = io.BytesIO()  # in memory first, so that an error below is the encoder's and not the disk's
     try:
+        if pixels.dtype == np.uint16:
+            if format in ("PNG", "TIFF"):
+                return encode_deep(pixels, f".{format[:3].lower()}", profile, picture.dpi)
+            pixels = (pixels / 257).round().astype(np.uint8)
         Image.fromarray(pixels).save(buffer, format, **options)
     except MemoryError:
         raise
