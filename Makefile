@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test chromium space clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -15,9 +15,20 @@ demo: .venv/.installed
 	$(BIN)/kf upscale kf_core/examples/windmill.png --scale 4 --preset fast -o demo/result.png --force \
 		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
 
-test: .venv/.dev
+test: .venv/.dev chromium
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
+
+# A real browser for the tests of the web demo. Where it cannot be had, they say why.
+chromium:
+	@command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+		|| apt-get install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null 2>&1 \
+		|| { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; } \
+		|| test -z "$$CI"
+
+# The folder to push to a Hugging Face Space, in build/space.
+space:
+	$(PYTHON) web_demo/space build/space
 
 clean:
 	rm -rf .venv demo build dist kernelfusion.egg-info .pytest_cache .ruff_cache .hypothesis

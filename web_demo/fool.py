@@ -1,0 +1,158 @@
+"""Try to fool it: a sharp photo is degraded with a kernel the visitor chose, and the engine is not told which."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import kf_core
+from kf_core import BadInput
+from web_demo.limits import Limits, check_photo_file, checked_kernel, most_detailed_part
+
+HERE = Path(__file__).parent
+SCALE, SIZE = 4, 24
+MARGIN = (SIZE - SCALE) // 2  # HR pixels that the kernel reaches beyond what the small photo shows
+SHAVED = 16  # HR pixels at each side that PSNR leaves out, as is usual
+LARGEST = 112  # LR pixels per side: enough to learn from, and soon done
+MAY_DECODE = 12_000_000  # pixels of a visitor's own sharp photo
+
+KERNELS = {
+    "L": "00_L",
+    "ring": "01_ring",
+    "box": "02_box",
+    "slanted blob": "03_gauss",
+    "camera shake 1": "06_levin3",
+    "camera shake 2": "08_levin5",
+    "camera shake 3": "11_levin8",
+}
+PHOTOS = {"hats": "kodim03", "brick wall": "kodim01", "lighthouse": "kodim19"}
+DRAWN, OWN = "my drawing", "my own photo"
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """Attributes:
+    truth: (H, W[, 3]) uint8, the sharp photo.
+    kernel: (K, K) float32, sum 1, the hidden one.
+    small: (H / s, W / s[, 3]) uint8: all that the engine gets to see.
+    """
+
+    truth: np.ndarray
+    kernel: np.ndarray
+    small: np.ndarray
+
+
+@cache
+def bundled_kernel(name: str) -> np.ndarray:
+    if name not in KERNELS:
+        raise BadInput(f"There is no kernel called '{name}'.", f"There are: {', '.join([*KERNELS, DRAWN])}.")
+    return np.load(HERE / "kernels" / f"{KERNELS[name]}.npy", allow_pickle=False)
+
+
+def drawn_kernel(text: str) -> np.ndarray:
+    """The kernel of a drawing: a JSON list of 24 rows of 24 numbers from 0 to 1, moved so that its middle is in the
+    middle: a shift of the kernel is a shift of the photo, which nobody could tell. Raises BadInput."""
+    hint = "Draw something on the sheet first."
+    if not text or len(text) > 40_000:
+        raise BadInput("The drawing sheet is empty.", hint)
+    try:
+        kernel = np.array(json.loads(text), dtype=np.float64)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers.") from error
+    if kernel.shape != (SIZE, SIZE) or not np.isfinite(kernel).all() or kernel.min() < 0:
+        raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers from 0 on.")
+    return centred(checked_kernel(kernel, "The drawing"))
+
+
+def centred(kernel: np.ndarray) -> np.ndarray:
+    """Shifted by whole taps until its centre of mass is within half a tap of the middle; what leaves is lost."""
+    index, middle = np.arange(len(kernel)), (len(kernel) - 1) / 2
+    shift = [round(middle - float((kernel.sum(1 - axis) * index).sum() / kernel.sum())) for axis in (0, 1)]
+    to = [slice(max(0, s), len(kernel) + min(0, s)) for s in shift]
+    source = [slice(max(0, -s), len(kernel) + min(0, -s)) for s in shift]
+    moved = np.zeros_like(kernel)
+    moved[to[0], to[1]] = kernel[source[0], source[1]]
+    return moved / moved.sum()
+
+
+def sharp_photo(name: str, upload: str | None, limits: Limits) -> np.ndarray:
+    """The whole sharp photo, (H, W[, 3]) uint8. Raises BadInput."""
+    if name == OWN:
+        if not upload:
+            raise BadInput("There is no photo of yours yet.", "Drop a sharp one into the box, or pick one of ours.")
+        width, height = check_photo_file(upload, limits)
+        if width * height > MAY_DECODE:
+            raise BadInput(f"The photo has {width} x {height} pixels, too many for this panel.", "Crop it first.")
+        pixels = kf_core.read_picture(upload).pixels
+        return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
+    if name not in PHOTOS:
+        raise BadInput(f"There is no photo called '{name}'.", f"There are: {', '.join([*PHOTOS, OWN])}.")
+    with Image.open(HERE / "sharp" / f"{PHOTOS[name]}.png") as image:
+        return np.array(image.convert("RGB"))
+
+
+def make_puzzle(sharp: np.ndarray, kernel: np.ndarray, limits: Limits) -> Puzzle:
+    """Cuts a part out of the sharp photo, and blurs and shrinks it. Raises BadInput if it is too small for that."""
+    side = min(LARGEST, limits.side)
+    hr = most_detailed_part(sharp, Limits(pixels=(side * SCALE + 2 * MARGIN) ** 2))
+    rows, columns = ((length - 2 * MARGIN) // SCALE for length in hr.shape[:2])
+    if min(rows, columns) < 32:
+        least = 32 * SCALE + 2 * MARGIN
+        raise BadInput("The sharp photo is too small to be shrunk.", f"Use one of at least {least} x {least} pixels.")
+    hr = hr[: rows * SCALE + 2 * MARGIN, : columns * SCALE + 2 * MARGIN]
+    small = degrade(hr, kernel)
+    return Puzzle(hr[MARGIN : hr.shape[0] - MARGIN, MARGIN : hr.shape[1] - MARGIN], kernel, small)
+
+
+def degrade(hr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """(h s + K - s, w s + K - s[, 3]) uint8 -> (h, w[, 3]) uint8, by the engine's own model of how photos shrink."""
+    import torch
+
+    from kf_core.method.degradation import Degradation
+
+    channels = hr[..., None] if hr.ndim == 2 else hr
+    image = torch.from_numpy(channels.astype(np.float32).transpose(2, 0, 1))[None]
+    small = Degradation(len(kernel), SCALE, "canvas")(image, torch.from_numpy(np.asarray(kernel, dtype=np.float32)))
+    pixels = small[0].numpy().transpose(1, 2, 0).round().clip(0, 255).astype(np.uint8)
+    return pixels[..., 0] if hr.ndim == 2 else pixels
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    """In dB, of the brightness (Y of BT.601), without the outermost pixels."""
+    inner = slice(SHAVED, -SHAVED)
+    difference = _brightness(image)[inner, inner] - _brightness(truth)[inner, inner]
+    return float(10 * np.log10(255**2 / max(np.square(difference).mean(), 1e-10)))
+
+
+def cosine(kernel: np.ndarray, truth: np.ndarray) -> float:
+    """Of the angle between two kernels of one size, no shift allowed; 1 is perfect."""
+    a, b = kernel.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.ndarray) -> str:
+    """The comparison with the truth, in HTML."""
+    before, after, likeness = psnr(bicubic, puzzle.truth), psnr(outcome, puzzle.truth), cosine(kernel, puzzle.kernel)
+    if likeness > 0.85:
+        words = "It was not fooled"
+    elif likeness > 0.7:
+        words = "It got most of the kernel"
+    else:
+        words = "You fooled it"
+    gain = f"{after - before:+.2f} dB against ordinary enlargement"
+    lines = (
+        f"<strong>{words}.</strong> The recovered kernel is like the true one to {likeness:.3f} (cosine; 1 is perfect, "
+        "no shift allowed).",
+        f"The image is {after:.2f} dB from the truth (PSNR; more is better), bicubic {before:.2f} dB: {gain}.",
+    )
+    return f"<div class='kf-verdict kf-numbers' role='status'>{''.join(f'<p>{line}</p>' for line in lines)}</div>"
+
+
+def _brightness(pixels: np.ndarray) -> np.ndarray:
+    values = pixels.astype(np.float64)
+    return values if values.ndim == 2 else 16 + values @ np.array([65.481, 128.553, 24.966]) / 255

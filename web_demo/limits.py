@@ -1,0 +1,164 @@
+"""What a public page accepts: pixels, bytes, seconds and visitors, and the sentence that says so."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kf_core import BadInput
+
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "MPO")
+_MIN_SIDE = 32
+# A published prior is named by its commit: a name alone could be given other content between two visits.
+_PRIOR_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}@[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Args:
+    pixels: largest width x height of a photo that is worked on.
+    decoded_pixels: largest width x height that is decoded at all, to offer a crop of it.
+    file_bytes: largest file that may be uploaded.
+    seconds: longest run; then it is stopped.
+    waiting: jobs in the queue, the running ones included, before newcomers are sent away.
+    keep_seconds: how long the files of a visitor are kept.
+    """
+
+    pixels: int = 512 * 512
+    decoded_pixels: int = 50_000_000
+    file_bytes: int = 40 * 2**20
+    seconds: float = 6 * 3600
+    waiting: int = 30
+    keep_seconds: int = 3600
+
+    @classmethod
+    def for_host(cls) -> Limits:
+        """Generous at home; on a Hugging Face Space (it sets SPACE_ID) what its processor or its GPU minute can do."""
+        if not os.environ.get("SPACE_ID"):
+            return cls()
+        if on_zero_gpu():
+            return cls(pixels=384 * 384, file_bytes=20 * 2**20, seconds=110)
+        return cls(pixels=160 * 160, file_bytes=20 * 2**20, seconds=900)
+
+    @property
+    def side(self) -> int:
+        """Of the largest square photo."""
+        return math.isqrt(self.pixels)
+
+
+def on_zero_gpu() -> bool:
+    """Whether the GPU is lent by the call, through the package that only such a Space has."""
+    return bool(os.environ.get("SPACES_ZERO_GPU")) and importlib.util.find_spec("spaces") is not None
+
+
+def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int, int]:
+    """(width, height) as stored, read from the header only. Raises BadInput before anything is unpacked."""
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() not in PHOTO_SUFFIXES:
+        raise BadInput(f"'{path.name}' is not a photo in a format known here.", "Use a PNG, JPEG, TIFF or WebP file.")
+    if path.stat().st_size > limits.file_bytes:
+        raise BadInput(f"'{path.name}' is larger than {limits.file_bytes // 2**20} MB.", "Crop it, or save it smaller.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the number of pixels is judged below
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+    except Image.DecompressionBombError:
+        raise BadInput(f"'{path.name}' has far too many pixels.", "Crop it first.") from None
+    except Exception as error:  # a damaged or hostile header makes Pillow raise nearly anything
+        raise BadInput(
+            f"'{path.name}' is not a photo that can be read.", "Use a PNG, JPEG, TIFF or WebP file."
+        ) from error
+    if width * height > limits.decoded_pixels:
+        raise BadInput(
+            f"'{path.name}' has {width} x {height} pixels, far too many.",
+            f"Crop it to at most {limits.side} x {limits.side} pixels first.",
+        )
+    if min(width, height) < _MIN_SIDE:
+        raise BadInput(
+            f"'{path.name}' has {width} x {height} pixels, too few to learn from.",
+            f"Use a photo of at least {_MIN_SIDE} x {_MIN_SIDE} pixels.",
+        )
+    return width, height
+
+
+def check_size(width: int, height: int, limits: Limits) -> None:
+    """Raises BadInput for more pixels than this page works on."""
+    if width * height > limits.pixels:
+        raise BadInput(
+            f"The photo has {width} x {height} pixels; this page takes up to {limits.side} x {limits.side}.",
+            "Use the button 'Use the most detailed part', or crop it yourself.",
+        )
+
+
+def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
+    """The part of (H, W[, 3]) that fits the limits and holds most detail, as near to square as the photo allows."""
+    height, width = pixels.shape[:2]
+    rows = min(height, max(limits.side, limits.pixels // max(width, 1)))
+    columns = min(width, limits.pixels // rows)
+    grey = pixels.mean(axis=2, dtype=np.float32) if pixels.ndim == 3 else pixels.astype(np.float32)
+    detail = np.zeros(grey.shape)
+    detail[:-1, :-1] = np.abs(np.diff(grey, axis=0)[:, :-1]) + np.abs(np.diff(grey, axis=1)[:-1])
+    total = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    window = total[rows:, columns:] - total[:-rows, columns:] - total[rows:, :-columns] + total[:-rows, :-columns]
+    top, left = np.unravel_index(int(window.argmax()), window.shape)
+    return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
+
+
+def read_kernel_file(path: str | os.PathLike[str]) -> np.ndarray:
+    """A kernel (K, K) with sum 1 from an uploaded .npy file; nothing in it can run. Raises BadInput."""
+    path = Path(path)
+    hint = "Use a square array of numbers saved with numpy.save."
+    try:
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
+            # A header may promise any size: believe it only where the file is as long as it says.
+            length = math.prod(shape) * dtype.itemsize
+            honest = path.stat().st_size == file.tell() + length
+            usable = len(shape) == 2 and shape[0] == shape[1] and 1 < shape[0] <= 64 and dtype.kind in "fiu"
+            if not (honest and usable):
+                raise ValueError(shape)
+            file.seek(0)
+            kernel = np.lib.format.read_array(file, allow_pickle=False).astype(np.float64)
+    except Exception as error:
+        raise BadInput(f"'{path.name}' does not hold a kernel.", hint) from error
+    return checked_kernel(kernel, f"The kernel '{path.name}'")
+
+
+def checked_kernel(kernel: np.ndarray, name: str) -> np.ndarray:
+    """(K, K) float32 with sum 1. Raises BadInput."""
+    total = float(kernel.sum())
+    if not np.isfinite(kernel).all() or total <= 1e-6:
+        raise BadInput(f"{name} is empty, or holds values that are not numbers.", "Give it a positive sum.")
+    return (kernel / total).astype(np.float32)
+
+
+def check_prior_name(name: str) -> str | None:
+    """None for an empty name. Never a path: a visitor must not open files of the server. Raises BadInput."""
+    name = (name or "").strip()
+    if not name:
+        return None
+    if not _PRIOR_NAME.fullmatch(name):
+        raise BadInput(
+            f"'{name[:200]}' does not name a prior.",
+            "Write OWNER/NAME@COMMIT, with the whole commit of 40 characters.",
+        )
+    return name
+
+
+def safe_stem(name: str) -> str:
+    """What is left of a visitor's file name to name the downloads with."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(name or "").stem).strip("_")
+    return stem[:60] or "photo"

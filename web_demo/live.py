@@ -1,0 +1,67 @@
+"""The live view: what the engine is doing, in words, a bar and two small pictures. It is HTML, and leaves no file."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+
+from web_demo import plots
+from web_demo.results import in_words
+from web_demo.runner import Frame
+
+PHASES = {
+    "fetch_prior": "Fetching the patch prior",
+    "learn_patches": "Learning what small patches of this photo look like",
+    "recover_kernel": "Recovering the kernel",
+    "refine_kernel": "Refining the kernel",
+    "finish": "Sharpening the whole photo",
+}
+IDLE = "<div class='kf-live kf-idle'></div>"
+
+
+def live(frame: Frame) -> str:
+    """One frame as HTML. Everything in it is a number or our own words."""
+    if frame.waiting:
+        return message("Waiting for the job before yours to end.")
+    progress = frame.progress
+    if progress is None:
+        return message("Starting the engine.")
+    phase = PHASES.get(progress.phase, "Working")
+    left = ""
+    if progress.seconds_left is not None:
+        left = f"about {in_words(progress.seconds_left)} left"
+    percent = round(100 * progress.fraction)
+    parts = [
+        "<div class='kf-live'>",
+        f"<p class='kf-phase'><strong>{html.escape(phase)}</strong> <span>step {progress.step} of {progress.total}"
+        f"</span> <span>{html.escape(left)}</span></p>",
+        f"<div class='kf-bar' role='progressbar' aria-label='Progress of the run' aria-valuemin='0' "
+        f"aria-valuemax='100' aria-valuenow='{percent}'><div style='width:{percent}%'></div></div>",
+        _pictures(frame),
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def message(text: str, kind: str = "") -> str:
+    """A sentence in the place of the live view. `kind`: "" or "error"."""
+    role = "alert" if kind == "error" else "status"
+    return (
+        f"<div class='kf-live'><p class='kf-phase {kind}' role='{role}'><strong>{html.escape(text)}</strong></p></div>"
+    )
+
+
+def _pictures(frame: Frame) -> str:
+    if not frame.preview:
+        return ""
+    image = np.clip(frame.preview["image"], 0, 1)
+    kernel = frame.preview["kernel"]
+    now = plots.data_url((image * 255).round().astype(np.uint8), 384)
+    shape = plots.data_url(plots.kernel_colours(kernel, 192), 192)
+    return (
+        "<div class='kf-pictures'>"
+        f"<figure><img src='{now}' alt='The image as it is now'><figcaption>The image so far</figcaption></figure>"
+        f"<figure><img class='kf-taps' src='{shape}' alt='The kernel as it is now'>"
+        "<figcaption>The kernel so far</figcaption></figure></div>"
+    )
