@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 
-.PHONY: demo test chromium space clean
+.PHONY: demo test gimp-testbed chromium space clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -15,9 +15,13 @@ demo: .venv/.installed
 	$(BIN)/kf upscale kf_core/examples/windmill.png --scale 4 --preset fast -o demo/result.png --force \
 		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
 
-test: .venv/.dev chromium
+test: .venv/.dev gimp-testbed chromium
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
+
+# A real GIMP 3 for the tests, outside the checkout. Where it cannot be had, the tests that need it say why.
+gimp-testbed:
+	tests/gimp/testbed.sh setup || test -z "$$CI"
 
 # A real browser for the tests of the web demo. Where it cannot be had, they say why.
 chromium:

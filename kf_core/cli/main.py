@@ -18,6 +18,7 @@ import typer
 import kf_core
 from kf_core.cli.checkpoints import checkpoints
 from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop
+from kf_core.cli.gimp import doctor, install_gimp
 from kf_core.cli.train_prior import train_prior
 from kf_core.errors import BadInput, Cancelled
 from kf_core.settings import PRESETS, Settings
@@ -171,6 +172,8 @@ def make_settings(
 
 app.command("train-prior")(train_prior)
 app.add_typer(checkpoints, name="checkpoints")
+app.command("install-gimp")(install_gimp)
+app.command("doctor")(doctor)
 
 
 def main() -> None:

@@ -1,0 +1,71 @@
+"""`kf install-gimp` and `kf doctor`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kf_core import Unavailable
+
+
+def install_gimp(
+    gimp_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="D", help="GIMP's own folder, or its plug-ins folder.", show_default="all that are found"),
+    ] = None,
+    uninstall: Annotated[bool, typer.Option("--uninstall", help="Remove the filter instead.")] = False,
+) -> None:
+    """Puts the filter into GIMP 3: Filters > Enhance > KernelFusion Super-Resolution."""
+    from kf_core import gimp_install
+
+    home, environment = Path.home(), dict(os.environ)
+    if gimp_dir:
+        environment["GIMP3_DIRECTORY"] = str(gimp_install.given_folder(gimp_dir).absolute().parent)
+    gimps = [] if uninstall else gimp_install.find_gimps(home, environment)
+    folders = gimp_install.plugin_folders(home, environment, gimps)
+    if uninstall:
+        removed = [folder for folder in folders if gimp_install.uninstall(folder)]
+        for folder in removed:
+            typer.echo(f"Removed from {folder}.")
+        if not removed:
+            typer.echo("The filter is not installed.")
+        return
+    if not folders:
+        raise Unavailable(
+            "No GIMP 3 was found.",
+            "Install GIMP 3.0 or newer, or say where its folder is (Edit > Preferences > Folders).",
+        )
+    for folder in folders:
+        typer.echo(f"Installed {gimp_install.install(folder, gimp_install.engine_python())}")
+    if not gimps:
+        typer.echo(
+            "No GIMP could be started to ask whether it sees the filter. Start GIMP and look in Filters > Enhance."
+        )
+    seen = [_ask(gimp, home, environment) for gimp in gimps]
+    if False in seen:
+        raise Unavailable("GIMP does not see the filter.", "Run 'kf doctor' and look at what it says.")
+
+
+def _ask(gimp, home: Path, environment: dict[str, str]) -> bool | None:
+    """Asks one GIMP, says what it said, and returns whether it has the filter."""
+    from kf_core import gimp_install
+
+    answer = gimp_install.ask(gimp, environment)
+    if answer.seen:
+        typer.echo(f"GIMP {gimp.version} ({gimp.kind}) has it: Filters > Enhance > KernelFusion Super-Resolution.")
+    else:
+        typer.echo(f"GIMP {gimp.version} ({gimp.kind}): {answer.why or 'it does not see the filter.'}")
+    if unreachable := gimp_install.unreachable_for(gimp, home):
+        typer.echo(f"{unreachable} Install KernelFusion with a Python inside your home folder, for example uv's.")
+    return answer.seen
+
+
+def doctor() -> None:
+    """Prints what a bug report needs: versions, devices, GIMP, the ends of the logs. Nothing private."""
+    from kf_core.doctor import examine
+
+    for line in examine(Path.home(), dict(os.environ)):
+        typer.echo(line)

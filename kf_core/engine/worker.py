@@ -1,0 +1,221 @@
+"""The half of the engine that computes. It is started by the supervisor (__main__.py), never by a host."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from kf_core.engine.places import device_lock
+
+SECONDS_BETWEEN_PROGRESS = 0.1
+SECONDS_BETWEEN_PREVIEWS = 2.0
+TASKS = ("super_resolve", "recover_kernel")
+
+
+class Stopper:
+    """Reads stdin in a thread: jobs go into a queue, "cancel" raises a flag, the end of stdin ends the process."""
+
+    def __init__(self) -> None:
+        self.jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.asked = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in sys.stdin.buffer:
+            message = json.loads(line)
+            if message["type"] == "cancel":
+                self.asked.set()
+            else:
+                self.asked.clear()
+                self.jobs.put(message)
+        os._exit(0)  # the supervisor is gone: nobody waits for what is being computed
+
+
+class Job:
+    """One job: what it says to the host carries its id."""
+
+    def __init__(self, message: dict[str, Any], directory: Path, stopper: Stopper, out: Any) -> None:
+        self.message, self.directory, self._stopper, self._out = message, directory, stopper, out
+        self._phase, self._told, self._shown = "", 0.0, 0.0
+
+    def say(self, kind: str, **content: Any) -> None:
+        line = json.dumps({"type": kind, "id": self.message.get("id"), **content}) + "\n"
+        self._out.write(line.encode())
+        self._out.flush()
+
+    def run(self) -> None:
+        from kf_core import KernelFusionError
+
+        try:
+            self._run()
+        except KernelFusionError as error:
+            self.say("error", code=error.code, message=error.message, hint=error.hint)
+        except OSError as error:
+            traceback.print_exc()
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            message = "The disk is full." if full else f"The pixels could not be passed on: {error.strerror or error}."
+            self.say("error", code="cannot_write", message=message, hint=f"Make room in {self.directory.parent}.")
+        except Exception as error:
+            traceback.print_exc()
+            cause = " ".join(str(error).split())[:300] or type(error).__name__
+            self.say(
+                "error",
+                code="internal",
+                message=f"Something went wrong that should not: {cause}",
+                hint="Please report it together with the log.",
+            )
+
+    def _run(self) -> None:
+        import kf_core
+        from kf_core.engine import pixels
+
+        message = self.message
+        settings = make_settings(message.get("settings") or {})
+        task = message.get("task", "super_resolve")
+        if task not in TASKS:
+            raise kf_core.BadInput(f"There is no task '{task}'.", f"There are: {', '.join(TASKS)}.")
+        about = message.get("input") or {}
+        raw = pixels.read_raw(self._inside(about.get("file", "")), about)
+        layer = pixels.prepare(raw)
+        for warning in layer.warnings:
+            self.say("warning", message=warning)
+        self._check_room(raw.size * 4 * settings.scale**2)
+
+        with self._device(settings.device):
+            compute = kf_core.super_resolve if task == "super_resolve" else kf_core.recover_kernel
+            result = compute(layer.colour, settings, progress=self._progress, should_stop=self._stopper.asked.is_set)
+        answer: dict[str, Any] = {"report": result.report}
+        if result.image is not None:
+            image = pixels.restore(result.image, layer, settings.scale)
+            if message.get("reduce"):
+                image = pixels.reduce(image, settings.scale)
+            pixels.write_raw(self.directory / "result.f32", image)
+            height, width, channels = image.shape
+            answer["image"] = {"file": "result.f32", "width": width, "height": height, "channels": channels}
+        pixels.write_raw(self.directory / "kernel.f32", result.kernel)
+        answer["kernel"] = {"file": "kernel.f32", "size": result.kernel.shape[0]}
+        self.say("result", **answer)
+
+    def _inside(self, name: Any) -> Path:
+        """The file of that name in the job directory, and nowhere else. Raises BadInput."""
+        from kf_core import BadInput
+
+        if not isinstance(name, str) or not name or Path(name).name != name:
+            raise BadInput(f"{name!r} is not a file in the job directory.", "Give the name alone, without a folder.")
+        return self.directory / name
+
+    def _check_room(self, needed: int) -> None:
+        """Before the long run: the result must find room afterwards."""
+        free = shutil.disk_usage(self.directory).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _device(self, name: str) -> DeviceTurn:
+        return DeviceTurn(self, device_kind(name), self._stopper)
+
+    def _progress(self, event: Any) -> None:
+        now = time.monotonic()
+        if event.phase == self._phase and event.step < event.total and now - self._told < SECONDS_BETWEEN_PROGRESS:
+            return
+        self._phase, self._told = event.phase, now
+        self.say(
+            "progress",
+            phase=event.phase,
+            step=event.step,
+            total=event.total,
+            fraction=round(event.fraction, 5),
+            seconds_left=None if event.seconds_left is None else round(event.seconds_left, 1),
+        )
+        if self.message.get("preview") and event.preview and now - self._shown > SECONDS_BETWEEN_PREVIEWS:
+            self._shown = now
+            kernel = event.preview()["kernel"]
+            self.say("preview", kernel={"size": len(kernel), "taps": [round(float(t), 6) for t in kernel.ravel()]})
+
+
+class DeviceTurn:
+    """Waits until no other engine computes on the device, and keeps it while inside."""
+
+    def __init__(self, job: Job, kind: str, stopper: Stopper) -> None:
+        self._job, self._kind, self._stopper, self._lock = job, kind, stopper, device_lock(kind)
+
+    def __enter__(self) -> None:
+        from kf_core import Cancelled
+
+        began = told = time.monotonic()
+        while not self._lock.acquire():
+            if self._stopper.asked.is_set():
+                raise Cancelled()
+            now = time.monotonic()
+            if told == began or now - told >= 1:
+                told = now
+                self._job.say("waiting", reason="device_busy", device=self._kind, seconds=round(now - began, 1))
+            time.sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._kind == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()  # an engine that waits for its next job holds no memory others could use
+
+
+def device_kind(name: str) -> str:
+    """The device that will compute; "auto" means the same as in the settings."""
+    import torch
+
+    if name != "auto":
+        return name if name.isalnum() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def make_settings(wanted: dict[str, Any]) -> Any:
+    """Settings from a job's "settings". Raises BadInput."""
+    import kf_core
+
+    allowed = {"preset", "scale", "kernel_size", "seed", "device", "overrides"}
+    if unknown := sorted(set(wanted) - allowed):
+        raise kf_core.BadInput(
+            f"There is no setting {', '.join(unknown)}.", f"There are: {', '.join(sorted(allowed))}."
+        )
+    fields = {name: wanted[name] for name in ("scale", "kernel_size", "seed", "device") if name in wanted}
+    try:
+        settings = kf_core.Settings.preset(wanted.get("preset", "fast"), **fields)
+    except ValueError as error:
+        raise kf_core.BadInput(f"{error}.", "Use 'fast'.") from None
+    return settings.with_overrides(wanted.get("overrides") or []).checked()
+
+
+def die_with_parent() -> None:
+    """On Linux the system ends this process with the supervisor, even if that one was killed."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def main() -> None:
+    die_with_parent()
+    # Only messages may reach the pipe: whatever a library prints goes to the log, as stderr does.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    directory = Path(sys.argv[1])
+    stopper = Stopper()
+    while True:
+        job = Job(stopper.jobs.get(), directory, stopper, out)
+        job.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The filter with the project's own engine, at a setting that takes seconds."""
+
+import os
+import signal
+import threading
+import time
+from array import array
+from pathlib import Path
+
+from gi.repository import Gimp
+from kit import (
+    HEIGHT,
+    WIDTH,
+    Pixels,
+    call,
+    equal,
+    expect,
+    make,
+    pattern,
+    processes,
+    put,
+    resembles,
+    succeeded,
+    wait_until,
+)
+
+ENGINE = ("kf_core.engine",)
+LEFT = "/tmp/kernelfusion-job-*"
+
+
+def check_rgb_16_bit_and_seeds():
+    image, layer = make("U16_NON_LINEAR")
+    done = succeeded(call(image, [layer], engine="", seed=5, add_kernel=True))
+    first = Pixels(done.layer)
+    equal((done.image.get_width(), done.image.get_height()), (2 * WIDTH, 2 * HEIGHT), "the size")
+    resembles(first, Pixels(layer), 2)
+    levels = {round(value * 65535) % 257 for value in first.values}
+    expect(len(levels) > 100, "the result has only 8 bits")
+    kernel = Pixels(done.image.get_layers()[0])
+    expect(max(kernel.values) > 0.99 and kernel.width % 12 == 0, "the kernel layer is empty")
+    expect(Pixels(succeeded(call(image, [layer], engine="", seed=5)).layer) == first, "the same seed, another result")
+    expect(Pixels(succeeded(call(image, [layer], engine="", seed=6)).layer) != first, "another seed, the same result")
+
+
+def check_alpha_float_linear_scale_3():
+    image, layer = make("FLOAT_LINEAR", alpha=True)
+    values = pattern(WIDTH, HEIGHT, 3, True)
+    for y in range(HEIGHT):
+        for x in range(30, WIDTH):  # what is hidden is black, as many programs leave it
+            start = 4 * (y * WIDTH + x)
+            values[start : start + 4] = array("f", [0.0, 0.0, 0.0, 0.0])
+        for x in range(30):
+            start = 4 * (y * WIDTH + x)
+            values[start : start + 4] = array("f", [0.8, 0.6, 0.7, 1.0])
+    put(layer, values)
+    done = succeeded(call(image, [layer], engine="", scale=3))
+    result = Pixels(done.layer)
+    equal((result.width, result.height), (3 * WIDTH, 3 * HEIGHT), "the size")
+    for y in range(6, 3 * HEIGHT - 6, 5):
+        expect(result.at(84, y)[3] > 0.99 and result.at(96, y)[3] < 0.01, f"alpha in row {y} is not where it was")
+        for x in (78, 84, 89):  # up to the last visible pixel
+            red, green, blue, _ = result.at(x, y)
+            expect(min(red - 0.8, green - 0.6, blue - 0.7) > -0.15, f"hidden black bled into ({x}, {y}): {red:.2f}")
+
+
+def check_grey_32_bit_same_size_in_a_selection():
+    image, layer = make("U32_LINEAR", grey=True, width=80, height=70)
+    source = Pixels(layer)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 15, 24, 22)
+    done = succeeded(call(image, [layer], engine="", use="selection", result="same-size"))
+    result = Pixels(done.layer)
+    changed = 0
+    for y in range(70):
+        for x in range(80):
+            inside = 20 <= x < 44 and 15 <= y < 37
+            difference = abs(result.at(x, y)[0] - source.at(x, y)[0])
+            changed += inside and difference > 1e-3
+            expect(inside or difference == 0, f"({x}, {y}) outside the selection changed")
+    expect(changed > 100, f"only {changed} pixels in the selection changed")
+    # What was written is the selected part and not another one.
+    wrong = right = 0.0
+    for y in range(17, 35):
+        for x in range(22, 40):
+            right += abs(result.at(x, y)[0] - source.at(x, y)[0])
+            wrong += abs(result.at(x, y)[0] - source.at(x + 3, y)[0])
+    expect(right < 0.8 * wrong, f"the part is not where it was: {right:.1f} against {wrong:.1f}")
+
+
+def check_the_engines_own_sentences_arrive():
+    image, layer = make()
+    outcome = call(image, [layer], engine="", advanced="recovery.nonsense=1")
+    equal(outcome.status, "execution-error", "the status")
+    expect("nonsense" in outcome.sentence and "Log: " in outcome.sentence, outcome.sentence)
+
+
+def check_cancel_leaves_no_engine_and_no_pixels():
+    image, layer = make()
+    killed = []
+
+    def cancel():
+        """What GIMP does: SIGKILL to the plug-in and its group, in the middle of the computation."""
+        wait_until(lambda: processes("kf_core.engine.worker"), 30, "the start of the engine")
+        time.sleep(4)
+        plugin = next(pid for pid, line in processes("kernelfusion.py") if "-run" in line)
+        expect(os.getpgid(plugin) == plugin, "the plug-in has no process group of its own")
+        expect(list(Path("/tmp").glob("kernelfusion-job-*")), "there is no job directory")
+        os.killpg(plugin, signal.SIGKILL)
+        killed.append(time.monotonic())
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    outcome = call(image, [layer], engine="", advanced="recovery.iterations=1000000")
+    thread.join()
+    expect(killed, "it was not cancelled")
+    expect(outcome.status != "success", "a cancelled run succeeded")
+    wait_until(lambda: not processes(*ENGINE), killed[0] + 2 - time.monotonic(), "the end of the engine")
+    wait_until(lambda: not list(Path("/tmp").glob("kernelfusion-job-*")), 1, "the removal of the pixels")
+    equal(len(image.get_layers()), 1, "the number of layers")
+    succeeded(call(image, [layer]))  # and GIMP goes on

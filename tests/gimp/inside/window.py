@@ -1,0 +1,215 @@
+"""Drives the filter in a GIMP with a window: Xvfb shows it, xdotool presses the keys. Runs under the testbed's python3.
+
+    window.py PHOTO SECONDS NAME=VALUE…     the last are typed into the dialog's "Advanced" field
+
+Writes pictures and window.json, {step: what was seen}, into the home folder.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HOME = Path.home()
+SIZE = (1200, 800)
+CANCEL_BUTTON = (919, 781)  # of a window as large as the screen
+NO_DISTRACTIONS = '(show-welcome-dialog no)\n(check-updates no)\n(last-release-timestamp 0)\n(theme "Default")\n'
+seen = {}
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def key(*names):
+    for name in names:
+        subprocess.run(["xdotool", "key", "--clearmodifiers", name], check=True)
+        time.sleep(0.25)
+
+
+def titles():
+    """The titles of all windows of GIMP."""
+    return [
+        title
+        for title in output("xdotool", "search", "--onlyvisible", "--name", ".", "getwindowname", "%@").split("\n")
+    ]
+
+
+def window(word):
+    found = output("xdotool", "search", "--onlyvisible", "--name", word).split()
+    return found[-1] if found else None
+
+
+def wait(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := condition():
+            return result
+        time.sleep(0.1)
+    picture("failed.png")
+    raise SystemExit(f"{what} did not happen within {seconds} s; windows: {titles()}")
+
+
+def picture(name, of="root"):
+    subprocess.run(["import", "-window", of, str(HOME / name)], check=True)
+
+
+def tell(**what):
+    seen.update(what)
+    (HOME / "window.json").write_text(json.dumps(seen, indent=1))
+
+
+def engines():
+    """The processes of the engine, of this run alone: other runs have mounts of their own."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            mine = os.readlink(entry / "ns/mnt") == os.readlink("/proc/self/ns/mnt")
+        except OSError:
+            continue
+        if mine and "kf_core.engine" in line:
+            lines.append(line)
+    return lines
+
+
+def main_window():
+    return window("GIMP$")
+
+
+def title():
+    return output("xdotool", "getwindowname", main_window() or "0").strip()
+
+
+def open_dialog():
+    """By the search for commands, as a user would who does not know the menu."""
+    subprocess.run(["xdotool", "windowactivate", "--sync", main_window()], check=True)
+    key("slash")
+    wait(lambda: window("Search Actions"), 10, "the search for commands")
+    time.sleep(0.5)
+    subprocess.run(["xdotool", "type", "--delay", "20", "KernelFusion Super"], check=True)
+    time.sleep(1.5)
+    key("Return")
+    dialog = wait(lambda: window("KernelFusion Super-Resolution"), 20, "the dialog")
+    subprocess.run(["xdotool", "windowactivate", "--sync", dialog], check=True)
+    time.sleep(0.7)
+    return dialog
+
+
+def choose(mnemonic, downs):
+    """Picks an entry of a combo box, counted from the one that is chosen."""
+    key(f"alt+{mnemonic}", *["Down"] * downs)  # the mnemonic gives it the focus, and the list stays closed
+
+
+def type_into(mnemonic, text):
+    key(f"alt+{mnemonic}", "ctrl+a")
+    subprocess.run(["xdotool", "type", "--delay", "3", text], check=True)
+
+
+def main():
+    photo, seconds, advanced = Path(sys.argv[1]), float(sys.argv[2]), " ".join(sys.argv[3:])
+    read, write = os.pipe()
+    size = f"{SIZE[0]}x{SIZE[1]}x24"
+    xvfb = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.environ["DISPLAY"] = ":" + os.read(read, 16).decode().strip()
+    os.environ["DBUS_SESSION_BUS_ADDRESS"] = "disabled:"
+    desk = subprocess.Popen(["openbox"], stderr=subprocess.DEVNULL)
+    folder = HOME / ".config/GIMP/3.0"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gimprc").write_text(NO_DISTRACTIONS)
+    with open(HOME / "gimp-window.log", "w") as log:
+        gimp = subprocess.Popen(["gimp", str(photo)], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        drive(photo, seconds, advanced)
+    finally:
+        for process in (gimp, desk, xvfb):
+            process.terminate()
+            process.wait(20)
+
+
+def drive(photo, seconds, advanced):
+    wait(lambda: photo.stem in title() and "layer" in title(), 90, "the start of GIMP")
+    time.sleep(3)
+    if welcome := window("Welcome to GIMP"):
+        subprocess.run(["xdotool", "windowclose", welcome])
+    subprocess.run(["xdotool", "windowsize", main_window(), str(SIZE[0]), str(SIZE[1] - 22)], check=True)
+    subprocess.run(["xdotool", "windowmove", main_window(), "0", "0"], check=True)
+    time.sleep(1)
+    key("shift+ctrl+j")  # the image fills the window
+    before = title()
+
+    # A run with the kernel as a layer: the result is a new image.
+    dialog = open_dialog()
+    key("alt+e")
+    time.sleep(0.5)
+    picture("dialog.png")
+    picture("dialog_alone.png", dialog)
+    if advanced:
+        key("alt+d")
+        time.sleep(0.7)
+        type_into("n", advanced)
+        picture("details.png", dialog)
+    tell(dialog="shown", title=before)
+    key("alt+o")
+    wait(lambda: window("KernelFusion Super-Resolution") is None, 10, "the end of the dialog")
+    wait(engines, 20, "the start of the engine")
+    texts = 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and "2 layers" not in title():
+        time.sleep(0.5)
+        texts += 1
+        if texts == 12 or (texts > 12 and texts % 60 == 0):
+            picture("progress.png")
+    wait(lambda: "2 layers" in title(), 1, "the result")
+    time.sleep(1)
+    key("shift+ctrl+j")
+    time.sleep(1.5)
+    picture("result.png")
+    tell(result=title())
+    wait(lambda: not engines(), 5, "the end of the engine")
+    if os.environ.get("KF_PICTURES_ONLY"):  # for the documentation: a longer run, and nothing after it
+        return
+
+    # Repeat Last, on the first image: the same arguments without a dialog, and a third image.
+    subprocess.run(["xdotool", "windowactivate", "--sync", main_window()], check=True)
+    key("alt+1")
+    wait(lambda: title() == before, 10, "the first image")
+    key("ctrl+f")
+    wait(engines, 20, "the start of the engine by Repeat Last")
+    tell(dialog_at_repeat=window("KernelFusion Super-Resolution") is not None)
+    wait(lambda: "-3.0" in title() and "2 layers" in title(), seconds, "the result of Repeat Last")
+    tell(repeated=title())
+
+    # A new layer and the kernel in the same image are one step for Undo.
+    subprocess.run(["xdotool", "windowactivate", "--sync", main_window()], check=True)
+    key("alt+1")
+    wait(lambda: title() == before, 10, "the first image")
+    open_dialog()
+    choose("t", 1)
+    key("alt+o")
+    wait(lambda: "3 layers" in title(), seconds, "the new layer")
+    changed = title()
+    key("ctrl+z")
+    wait(lambda: "3 layers" not in title(), 10, "Undo")
+    tell(changed=changed, undone=title())
+
+    # Cancel in the middle, with the button in the status bar.
+    subprocess.run(["xdotool", "windowactivate", "--sync", main_window()], check=True)
+    key("ctrl+f")
+    wait(lambda: len(engines()) >= 2, 20, "the start of the engine and its worker")
+    time.sleep(1.5)
+    picture("cancel.png")
+    subprocess.run(["xdotool", "mousemove", *map(str, CANCEL_BUTTON), "click", "1"], check=True)
+    began = time.monotonic()
+    wait(lambda: not engines(), 3, "the end of the engine after Cancel")
+    tell(cancelled_within=time.monotonic() - began, after_cancel=title())
+    tell(pixels_left=[str(path) for path in Path("/tmp").glob("kernelfusion-job-*")])
+
+
+main()

@@ -1,0 +1,414 @@
+"""The engine as a process: what docs/engine-protocol.md promises, asked of the real thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kf_core import BadInput
+from kf_core.engine import pixels
+
+TINY = [
+    "recovery.first_iterations=2",
+    "recovery.iterations=1",
+    "recovery.timesteps=(100,50)",
+    "recovery.unet_channels=4",
+    "recovery.unet_depth=2",
+    "recovery.inr_width=16",
+    "refine.rounds=1",
+    "refine.steps=1",
+    "finish.steps=2",
+    "finish.start=30",
+    "kernel_crop=32",
+]
+ENDLESS = [*TINY, "recovery.iterations=1000000"]
+HEIGHT, WIDTH = 40, 48
+PATIENCE = 60  # seconds; far more than anything here takes
+
+
+class Host:
+    """A program that uses the engine."""
+
+    def __init__(self, home: Path, *prefix: str):
+        environment = {**os.environ, "XDG_CACHE_HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": "/nowhere"}
+        command = [*prefix, sys.executable, "-s", "-m", "kf_core.engine", "--log", str(home / "engine.log")]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
+        )
+        self.hello = self.hear()
+        self.directory = Path(self.hello["directory"])
+
+    def say(self, **message) -> None:
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> dict:
+        watch = threading.Timer(PATIENCE, self.process.kill)
+        watch.start()
+        line = self.process.stdout.readline()
+        watch.cancel()
+        assert line, "the engine ended, or said nothing for too long"
+        return json.loads(line)
+
+    def job(self, image: np.ndarray, job: str = "a", overrides=tuple(TINY), protocol=1, **more) -> None:
+        """Sends (H, W, C) float32 at the tiny setting."""
+        image.astype("<f4").tofile(self.directory / "input.f32")
+        height, width, channels = image.shape
+        about = {"file": "input.f32", "width": width, "height": height, "channels": channels}
+        settings = {
+            "preset": "fast",
+            "scale": 2,
+            "device": "cpu",
+            "overrides": list(overrides),
+            **more.pop("settings", {}),
+        }
+        self.say(type="job", protocol=protocol, id=job, **{"input": about, "settings": settings, **more})
+
+    def until(self, *kinds: str) -> list[dict]:
+        """All messages up to the first of these kinds."""
+        messages = [self.hear()]
+        while messages[-1]["type"] not in kinds:
+            messages.append(self.hear())
+        return messages
+
+    def end(self) -> int:
+        self.process.stdin.close()
+        return self.process.wait(PATIENCE)
+
+    @property
+    def worker(self) -> int:
+        """The process id of the one that computes."""
+        found = [pid for pid in all_processes() if parent(pid) == self.hello["pid"]]
+        assert len(found) == 1
+        return found[0]
+
+
+def all_processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def parent(pid: int) -> int:
+    try:
+        return int((Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return -1
+
+
+def alive(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def gone_within(seconds: float, *pids: int) -> bool:
+    end = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def host(tmp_path):
+    """host(): another program with an engine of its own. All are ended afterwards."""
+    hosts = []
+
+    def start(*prefix: str) -> Host:
+        hosts.append(Host(tmp_path, *prefix))
+        return hosts[-1]
+
+    yield start
+    for each in hosts:
+        each.process.stdin.close()
+        each.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    down, across = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    colours = [0.1 + 0.8 * across / WIDTH, 0.9 - 0.7 * down / HEIGHT, 0.2 + 0.6 * ((across // 12 + down // 10) % 2)]
+    return np.stack(colours, axis=2)
+
+
+def test_a_job_from_hello_to_an_empty_folder(host, image, tmp_path):
+    engine = host()
+    assert engine.hello["type"] == "hello" and engine.hello["protocol"] == 1
+    assert engine.directory.stat().st_mode & 0o077 == 0
+    engine.job(image, preview=True)
+    messages = engine.until("result", "error")
+    result = messages[-1]
+    assert result["type"] == "result" and {message["id"] for message in messages} == {"a"}
+    fractions = [message["fraction"] for message in messages if message["type"] == "progress"]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    kernel = next(message["kernel"] for message in messages if message["type"] == "preview")
+    assert len(kernel["taps"]) == kernel["size"] ** 2
+
+    about = result["image"]
+    assert (about["width"], about["height"], about["channels"]) == (2 * WIDTH, 2 * HEIGHT, 3)
+    large = np.fromfile(engine.directory / about["file"], "<f4").reshape(2 * HEIGHT, 2 * WIDTH, 3)
+    small = large.reshape(HEIGHT, 2, WIDTH, 2, 3).mean(axis=(1, 3))
+    right = np.abs(small - image).mean()
+    for turned in (image[::-1], image[:, ::-1], image[..., ::-1]):
+        assert right < 0.5 * np.abs(small - turned).mean()
+    size = result["kernel"]["size"]
+    taps = np.fromfile(engine.directory / result["kernel"]["file"], "<f4")
+    assert taps.size == size * size and taps.sum() == pytest.approx(1, abs=1e-3)
+    assert result["report"]["settings"]["scale"] == 2
+
+    # The same engine takes the next job; a kernel alone has no image.
+    engine.job(image, "b", task="recover_kernel")
+    second = engine.until("result", "error")[-1]
+    assert second["id"] == "b" and second["type"] == "result" and "image" not in second
+    assert engine.end() == 0
+    assert not engine.directory.exists()
+    assert engine.process.stdout.read() == b""
+
+
+def test_jobs_that_are_refused(host, image):
+    engine = host()
+
+    def refusal(**job) -> dict:
+        engine.job(image, **job)
+        return engine.until("result", "error")[-1]
+
+    assert refusal(protocol=2)["code"] == "wrong_version"
+    assert refusal(settings={"preset": "quick"})["code"].startswith("bad_")
+    assert refusal(settings={"sclae": 2})["code"].startswith("bad_")
+    assert refusal(settings={"scale": 7})["code"].startswith("bad_")
+    assert refusal(settings={"scale": "2"})["code"].startswith("bad_")
+    assert refusal(overrides=["recovery.nonsense=1"])["code"] == "bad_setting"
+    assert refusal(task="make_coffee")["code"].startswith("bad_")
+    about = {"file": "input.f32", "width": WIDTH, "height": HEIGHT, "channels": 3}
+    for wrong in (
+        {"width": WIDTH + 1},
+        {"channels": 5},
+        {"file": "../../etc/passwd"},
+        {"file": "none"},
+        {"width": "x"},
+    ):
+        error = refusal(input={**about, **wrong})
+        assert error["code"].startswith("bad_") and error["message"].endswith("."), wrong
+    small = np.zeros((20, 20, 3))
+    engine.job(small)
+    assert engine.until("result", "error")[-1]["code"] == "too_small"
+    engine.job(np.zeros((HEIGHT, WIDTH, 4)))
+    assert "transparent" in engine.until("result", "error")[-1]["message"]
+    for line in (b"hello?\n", b"[1, 2]\n", b'{"no": "type"}\n', b'{"type": "dance"}\n'):
+        engine.process.stdin.write(line)
+        engine.process.stdin.flush()
+        assert engine.hear()["code"] == "bad_message"
+
+
+def test_more_memory_than_there_is(host, image):
+    engine = host()
+    engine.job(image, overrides=[*TINY, "recovery.unet_channels=1000000"])
+    error = engine.until("result", "error")[-1]
+    assert error["code"] in ("too_large", "out_of_memory") and error["hint"]
+
+
+def test_cancel_and_then_the_next_job(host, image):
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    engine.until("progress")
+    engine.job(image, "second")
+    assert engine.until("error")[-1] | {"message": "", "hint": ""} == {
+        "type": "error",
+        "id": "second",
+        "code": "busy",
+        "message": "",
+        "hint": "",
+    }
+    began = time.monotonic()
+    engine.say(type="cancel")
+    error = engine.until("error", "result")[-1]
+    assert error["code"] == "cancelled" and error["id"] == "a"
+    assert time.monotonic() - began < 4
+    engine.say(type="cancel")  # with nothing to cancel: no answer, no harm
+    engine.job(image, "b")
+    assert engine.until("error", "result")[-1]["type"] == "result"
+
+
+def test_cancel_inside_a_step_that_does_not_end(host, image):
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    engine.until("progress")
+    worker = engine.worker
+    os.kill(worker, signal.SIGSTOP)  # as good as a step that lasts for ever
+    engine.say(type="cancel")
+    assert engine.until("error", "result")[-1]["code"] == "cancelled"
+    assert gone_within(1, worker)
+
+
+@pytest.mark.parametrize("when", ["while torch loads", "while it computes"])
+def test_it_ends_when_the_pipe_closes(host, image, when):
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    if when == "while it computes":
+        engine.until("progress")
+    else:
+        time.sleep(0.5)
+    worker = engine.worker
+    engine.process.stdin.close()
+    assert gone_within(2, worker, engine.hello["pid"])
+    assert not engine.directory.exists()
+
+
+def test_the_supervisor_is_killed(host, image):
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    engine.until("progress")
+    worker = engine.worker
+    engine.process.kill()
+    assert gone_within(2, worker)
+    assert engine.directory.exists()  # nobody was left to remove it ...
+    host()
+    assert not engine.directory.exists()  # ... so the next engine did
+
+
+def test_the_worker_is_killed(host, image):
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    engine.until("progress")
+    os.kill(engine.worker, signal.SIGKILL)
+    error = engine.until("error", "result")[-1]
+    assert error["code"] == "engine_died" and "memory" in error["message"] and error["id"] == "a"
+    engine.job(image, "b")
+    assert engine.until("error", "result")[-1]["type"] == "result"
+
+
+def test_two_engines_take_turns_on_a_device(host, image):
+    first, second = host(), host()
+    first.job(image, overrides=ENDLESS)
+    first.until("progress")
+    second.job(image)
+    waiting = second.until("waiting", "progress", "error")[-1]
+    assert (waiting["type"], waiting["reason"], waiting["device"]) == ("waiting", "device_busy", "cpu")
+    third = host()
+    third.job(image)
+    third.until("waiting")
+    third.say(type="cancel")
+    assert third.until("error", "progress")[-1]["code"] == "cancelled"  # also while it waits
+    first.process.kill()  # the lock goes with its process, however that ends
+    assert second.until("result", "error")[-1]["type"] == "result"
+
+
+def test_what_libraries_print_does_not_reach_the_pipe(tmp_path):
+    noise = (
+        "import os, subprocess, kf_core\n"
+        "def noisy(*_, **__):\n"
+        "    print('from Python'); os.write(1, b'from C\\n'); subprocess.run(['echo', 'from a child'])\n"
+        "    raise kf_core.Cancelled()\n"
+        "kf_core.super_resolve = noisy\n"
+        "from kf_core.engine import worker\n"
+        "worker.main()\n"
+    )
+    np.full((HEIGHT, WIDTH, 1), 0.5, "<f4").tofile(tmp_path / "input.f32")
+    about = {"file": "input.f32", "width": WIDTH, "height": HEIGHT, "channels": 1}
+    job = {"type": "job", "id": 1, "input": about, "settings": {"device": "cpu"}}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", noise, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    process.stdin.write(json.dumps(job).encode() + b"\n")
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["code"] == "cancelled"
+    out, err = process.communicate()
+    assert out == b""
+    assert [b"from " + word in err for word in (b"Python", b"C", b"a child")] == [True] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="a small disk is made with a mount, as root")
+def test_full_disk(tmp_path, image):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    prefix = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o size=100k tmpfs "{disk}" && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("this system does not let root mount")
+    program = (
+        "import json, sys\n"
+        "from test_engine_process import Host, Path, np\n"
+        "engine = Host(Path(sys.argv[1]))\n"
+        "engine.job(np.full((60, 60, 3), 0.5))\n"
+        "print(json.dumps(engine.until('result', 'error')[-1]))\n"
+    )
+    told = subprocess.run(
+        [*prefix, sys.executable, "-c", program, disk], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    error = json.loads(told.stdout.splitlines()[-1])
+    assert error["code"] == "cannot_write" and "full" in error["message"]
+
+
+class TestPixels:
+    """What becomes of transparency and unusual values."""
+
+    def test_hidden_colours_are_those_of_the_surroundings(self):
+        raw = np.zeros((40, 61, 4), np.float32)
+        raw[:, :20] = (0.8, 0.6, 0.4, 1)
+        raw[:, 45:] = (0.2, 0.6, 0.4, 1)
+        layer = pixels.prepare(raw)
+        assert layer.colour[:, :20] == pytest.approx(raw[:, :20, :3])
+        assert layer.colour[:, 20:30, 0].min() > 0.5 and layer.colour[:, 38:45, 0].max() < 0.5
+        assert layer.colour[..., 1] == pytest.approx(0.6, abs=1e-4)
+
+    def test_one_visible_pixel_is_enough_and_none_is_too_few(self):
+        raw = np.zeros((40, 50, 2), np.float32)
+        with pytest.raises(BadInput, match="transparent"):
+            pixels.prepare(raw)
+        raw[7, 9] = (0.3, 1)
+        assert pixels.prepare(raw).colour == pytest.approx(0.3, abs=1e-4)
+
+    def test_values_outside_the_range_come_back(self):
+        raw = np.linspace(-0.5, 4, 40 * 50 * 3, dtype=np.float32).reshape(40, 50, 3)
+        layer = pixels.prepare(raw)
+        assert layer.colour.min() == 0 and layer.colour.max() == 1
+        assert pixels.restore(layer.colour, layer, 1) == pytest.approx(raw, abs=1e-5)
+
+    def test_no_number_is_told(self):
+        raw = np.full((40, 50, 3), 0.5, np.float32)
+        raw[3, 4, 0], raw[3, 5, 1] = np.nan, np.inf
+        layer = pixels.prepare(raw)
+        assert np.isfinite(layer.colour).all() and len(layer.warnings) == 1
+
+    def test_alpha_is_enlarged_where_it_is(self):
+        alpha = np.zeros((40, 50), np.float32)
+        alpha[:10, :20] = 1
+        for scale in (2, 3, 4):
+            large = pixels.enlarge(alpha, scale)
+            assert large.shape == (40 * scale, 50 * scale)
+            assert (large[: 9 * scale, : 19 * scale] > 0.85).all() and (large[11 * scale :] < 0.15).all()
+            assert large.min() >= 0 and large.max() <= 1
+            assert large.mean() == pytest.approx(alpha.mean(), rel=0.02)
+
+    def test_reduce_is_the_mean_of_blocks_and_hidden_colours_do_not_count(self):
+        large = np.zeros((4, 6, 4), np.float32)
+        large[0::2, 0::2] = (0.9, 0.5, 0.1, 1)
+        small = pixels.reduce(large, 2)
+        assert small.shape == (2, 3, 4)
+        assert small[..., 3] == pytest.approx(0.25) and small[..., 0] == pytest.approx(0.9, abs=1e-3)
+        assert pixels.reduce(np.arange(16.0).reshape(4, 4, 1), 2)[..., 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+
+
+def test_the_document_names_every_message_and_code():
+    text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
+    source = "".join(path.read_text() for path in (Path(pixels.__file__).parent).glob("*.py"))
+    named = set(re.findall(r'say\(\s*"(\w+)"', source)) | set(re.findall(r'code="(\w+)"', source))
+    named |= set(re.findall(r'_refuse\([^"]*"(\w+)"', source))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if f"`{name}`" not in text] == []
