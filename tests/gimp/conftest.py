@@ -47,6 +47,8 @@ def testbed() -> Callable[..., subprocess.CompletedProcess[str]]:
     made = not why and subprocess.run([TESTBED, "setup"], capture_output=True, text=True)
     if made and made.returncode:
         why = f"the GIMP testbed could not be made: {made.stderr.strip()[-500:]}"
+    if not why and sys.base_prefix in ("/", "/usr", "/usr/local"):
+        why = "this Python is the system's own, and the testbed is another system; use one of pyenv or the like"
     if why:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no GIMP 3 to test in: {why}")
     return inside

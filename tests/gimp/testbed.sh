@@ -30,11 +30,11 @@ why() {
     return 1
 }
 
-mirror() { # the system's own, which may be the only one it can reach
+mirror() { # the system's own, which may be the only one it can reach; nothing: debootstrap knows one
     local found
     found=$(sed -n 's/^URIs: *\([^ ]*debian\/*\) *$/\1/p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
     [ -n "$found" ] || found=$(sed -n 's/^deb .*\(https\{0,1\}:[^ ]*\/debian\/*\) .*$/\1/p' /etc/apt/sources.list 2>/dev/null | head -1)
-    echo "${found:-http://deb.debian.org/debian}"
+    echo "$found"
 }
 
 build() {
@@ -46,7 +46,7 @@ build() {
     rm -rf "$new" # what an interrupted run left behind
     mkdir -p "$new"
     debootstrap --variant=minbase --include=ca-certificates \
-        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie "$new" "$(mirror)"
+        --keyring=/usr/share/keyrings/debian-archive-keyring.gpg trixie "$new" $(mirror)
     cp /etc/apt/apt.conf.d/* "$new/etc/apt/apt.conf.d/" # proxies and certificates, mostly
     cp /etc/resolv.conf "$new/etc/resolv.conf"
     printf '#!/bin/sh\nexit 101\n' >"$new/usr/sbin/policy-rc.d" # start no services
