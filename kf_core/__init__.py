@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kf_core.errors import BadInput, Cancelled, Diverged, KernelFusionError, OutOfMemory, Unavailable
 from kf_core.progress import Progress
 from kf_core.settings import Settings
+from kf_core.version import __version__
 
 if TYPE_CHECKING:
     from kf_core.files.picture import Picture, read_picture, write_picture
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kf_core.pipeline import SuperResolution, recover_kernel, super_resolve
     from kf_core.priors.load import load_prior
 
-__version__ = "0.1.0"
 __all__ = [
     "BadInput",
     "Cancelled",
@@ -34,6 +34,7 @@ __all__ = [
     "Settings",
     "SuperResolution",
     "Unavailable",
+    "__version__",
     "load_prior",
     "read_picture",
     "recover_kernel",

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import kf_core
 from kf_core import device as devices
 from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
 from kf_core.estimates import check_memory, plan
@@ -28,6 +27,7 @@ from kf_core.pixels import as_pixels, to_array, to_tensor
 from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor, Progress
 from kf_core.settings import DiffusionSettings, Settings
+from kf_core.version import __version__
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def make_report(
         consistency = float(difference.square().mean().sqrt() * 127.5)
     return {
         "versions": {
-            "kernelfusion": kf_core.__version__,
+            "kernelfusion": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
