@@ -10,6 +10,7 @@ from kf_core.method.crop import crop_pixels
 from kf_core.settings import Settings
 
 UNET_BYTES, PD_BYTES, FINISH_BYTES = 250, 45, 180  # per HR pixel; the first two also per channel
+SEARCH_BYTES = 160 << 20  # of Algorithm 1, however small the photo
 
 
 def plan(settings: Settings, lr: Tensor, kernel_known: bool, want_image: bool) -> dict[str, float]:
@@ -34,7 +35,7 @@ def plan(settings: Settings, lr: Tensor, kernel_known: bool, want_image: bool) -
 
 
 def memory_needed(settings: Settings, lr: Tensor, kernel_known: bool, want_image: bool) -> float:
-    """Bytes beyond those of torch itself. The factors are those that `python -m benchmarks.memory` printed."""
+    """Bytes beyond those of torch itself. `python -m benchmarks.memory` has what runs really take (docs/results.md)."""
     hr = lr.shape[-2] * lr.shape[-1] * settings.scale**2
     crop = crop_pixels(lr, settings.kernel_crop)
     recovery, phases = settings.recovery, [0.0]
@@ -43,7 +44,7 @@ def memory_needed(settings: Settings, lr: Tensor, kernel_known: bool, want_image
     if not kernel_known or settings.finish.method == "none":
         walked = hr if kernel_known else crop * settings.search_scale**2
         with_gradient = PD_BYTES * settings.patches.channels if recovery.prior_gradient else 0
-        phases.append((UNET_BYTES * recovery.unet_channels + with_gradient) * walked)
+        phases.append(SEARCH_BYTES + (UNET_BYTES * recovery.unet_channels + with_gradient) * walked)
     if not kernel_known and settings.refine.rounds:
         windows = 3 * crop * settings.kernel_size**2 * 4  # the matrix of the kernel fit, float32
         phases.append(2 * windows + FINISH_BYTES * crop * settings.scale**2)
