@@ -18,7 +18,7 @@ def plan(settings: Settings, lr: Tensor, kernel_known: bool, want_image: bool) -
     pixels, scale, patches = lr.shape[-2] * lr.shape[-1], settings.scale, settings.patches
     crop = crop_pixels(lr, settings.kernel_crop) if not kernel_known else pixels
     channels = 64 if patches.prior != "none" else patches.channels
-    pd = 6e-5 * channels**2  # PD forward, per pixel; with its gradient three times as much
+    pd = 1e-4 * channels**2  # PD forward, per pixel; with its gradient three times as much
     work = {}
     if patches.steps:
         work["learn_patches"] = 3 * pd * patches.steps * patches.batch * patches.crop**2
