@@ -12,7 +12,7 @@ BIN := .venv/bin
 
 demo: .venv/.installed
 	mkdir -p demo
-	$(BIN)/kf upscale kf_core/examples/windmill.png --scale 4 --preset fast -o demo/result.png --force \
+	$(BIN)/kf upscale kf_core/examples/hats_ring.png --scale 4 --preset fast -o demo/result.png --force \
 		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
 
 test: .venv/.dev gimp-testbed chromium
