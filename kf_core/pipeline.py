@@ -104,7 +104,6 @@ def _run(
     check_memory(settings, lr, kernel is not None, want_image)
     try:
         with torch.random.fork_rng():
-            torch.manual_seed(settings.seed)
             return _phases(pixels, lr, settings, kernel, prior, monitor, want_image)
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _out_of_memory() from error
@@ -133,7 +132,7 @@ def _phases(
     if prior is None and settings.patches.prior != "none":
         prior = load_prior(settings.patches.prior, device, monitor)
     check_schedule(prior, settings.diffusion)
-    torch.manual_seed(settings.seed)  # again: the same weights whether a network was built just now or long ago
+    torch.manual_seed(settings.seed)  # only now: the same weights whether the prior was built just now or long ago
     monitor.plan = plan(settings, lr, known is not None, want_image)
     whole = monitor.region = (0, 0, lr.shape[2], lr.shape[3])
     network, about_prior = phase_one(lr, schedule, settings.patches, prior, generator, monitor)

@@ -15,23 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import TINY as EVERY_TEST
 
 from kf_core import BadInput
 from kf_core.engine import pixels
 
-TINY = [
-    "recovery.first_iterations=2",
-    "recovery.iterations=1",
-    "recovery.timesteps=(100,50)",
-    "recovery.unet_channels=4",
-    "recovery.unet_depth=2",
-    "recovery.inr_width=16",
-    "refine.rounds=1",
-    "refine.steps=1",
-    "finish.steps=2",
-    "finish.start=30",
-    "kernel_crop=32",
-]
+TINY = (*EVERY_TEST, "finish.steps=2", "finish.start=30")
 ENDLESS = [*TINY, "recovery.iterations=1000000"]
 HEIGHT, WIDTH = 40, 48
 PATIENCE = 60  # seconds; far more than anything here takes
@@ -61,7 +50,7 @@ class Host:
         assert line, "the engine ended, or said nothing for too long"
         return json.loads(line)
 
-    def job(self, image: np.ndarray, job: str = "a", overrides=tuple(TINY), protocol=1, **more) -> None:
+    def job(self, image: np.ndarray, job: str = "a", overrides=TINY, protocol=1, **more) -> None:
         """Sends (H, W, C) float32 at the tiny setting."""
         image.astype("<f4").tofile(self.directory / "input.f32")
         height, width, channels = image.shape

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import TINY
 
 import kf_core
 from kf_core import device as devices
@@ -26,15 +27,10 @@ from kf_core.progress import Monitor
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
-TINY = [
-    "recovery.first_iterations=2", "recovery.iterations=1", "recovery.timesteps=(100,50)", "recovery.unet_channels=4",
-    "recovery.unet_depth=2", "recovery.inr_width=16", "refine.rounds=1", "refine.steps=1", "finish.steps=2",
-    "kernel_crop=32",
-]  # fmt: skip
 
 
 def tiny(*overrides, preset="fast"):
-    return Settings.preset(preset, scale=2, device="cpu").with_overrides([*TINY, *overrides])
+    return Settings.preset(preset, scale=2, device="cpu").with_overrides([*TINY, "finish.steps=2", *overrides])
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from PIL import Image
 
 import kf_core
 from kf_core import BadInput
+from kf_core.files.deep import eight_bit
 from web_demo.limits import Limits, check_photo_file, checked_kernel, most_detailed_part
 
 HERE = Path(__file__).parent
@@ -66,18 +67,12 @@ def drawn_kernel(text: str) -> np.ndarray:
         raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers.") from error
     if kernel.shape != (SIZE, SIZE) or not np.isfinite(kernel).all() or kernel.min() < 0:
         raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers from 0 on.")
-    return centred(checked_kernel(kernel, "The drawing"))
+    import torch
 
+    from kf_core.method.kernel import centre
 
-def centred(kernel: np.ndarray) -> np.ndarray:
-    """Shifted by whole taps until its centre of mass is within half a tap of the middle; what leaves is lost."""
-    index, middle = np.arange(len(kernel)), (len(kernel) - 1) / 2
-    shift = [round(middle - float((kernel.sum(1 - axis) * index).sum() / kernel.sum())) for axis in (0, 1)]
-    to = [slice(max(0, s), len(kernel) + min(0, s)) for s in shift]
-    source = [slice(max(0, -s), len(kernel) + min(0, -s)) for s in shift]
-    moved = np.zeros_like(kernel)
-    moved[to[0], to[1]] = kernel[source[0], source[1]]
-    return moved / moved.sum()
+    moved, _ = centre(torch.from_numpy(checked_kernel(kernel, "The drawing").astype(np.float64)))
+    return moved.numpy().astype(np.float32)
 
 
 def sharp_photo(name: str, upload: str | None, limits: Limits) -> np.ndarray:
@@ -88,8 +83,7 @@ def sharp_photo(name: str, upload: str | None, limits: Limits) -> np.ndarray:
         width, height = check_photo_file(upload, limits)
         if width * height > MAY_DECODE:
             raise BadInput(f"The photo has {width} x {height} pixels, too many for this panel.", "Crop it first.")
-        pixels = kf_core.read_picture(upload).pixels
-        return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
+        return eight_bit(kf_core.read_picture(upload).pixels)
     if name not in PHOTOS:
         raise BadInput(f"There is no photo called '{name}'.", f"There are: {', '.join([*PHOTOS, OWN])}.")
     with Image.open(HERE / "sharp" / f"{PHOTOS[name]}.png") as image:
@@ -131,8 +125,11 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 
 def cosine(kernel: np.ndarray, truth: np.ndarray) -> float:
     """Of the angle between two kernels of one size, no shift allowed; 1 is perfect."""
-    a, b = kernel.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
-    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    import torch
+
+    from kf_core.method.kernel import cosine_similarity
+
+    return cosine_similarity(torch.from_numpy(kernel), torch.from_numpy(truth))
 
 
 def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.ndarray) -> str:

@@ -103,15 +103,18 @@ def check_size(width: int, height: int, limits: Limits) -> None:
 
 def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     """The part of (H, W[, 3]) that fits the limits and holds most detail, as near to square as the photo allows."""
+    import torch
+
+    from kf_core.method.crop import box_sums
+
     height, width = pixels.shape[:2]
     rows = min(height, max(limits.side, limits.pixels // max(width, 1)))
     columns = min(width, limits.pixels // rows)
     grey = pixels.mean(axis=2, dtype=np.float32) if pixels.ndim == 3 else pixels.astype(np.float32)
     detail = np.zeros(grey.shape)
     detail[:-1, :-1] = np.abs(np.diff(grey, axis=0)[:, :-1]) + np.abs(np.diff(grey, axis=1)[:-1])
-    total = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    window = total[rows:, columns:] - total[:-rows, columns:] - total[rows:, :-columns] + total[:-rows, :-columns]
-    top, left = np.unravel_index(int(window.argmax()), window.shape)
+    window = box_sums(torch.from_numpy(detail)[None], rows, columns)[0]
+    top, left = divmod(int(window.argmax()), window.shape[1])
     return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 

@@ -63,11 +63,6 @@ def kernel_figure(kernel: np.ndarray, highest: float | None = None, side: int = 
     return np.array(figure)
 
 
-def eight_bit(pixels: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 -> uint8: a copy for the screen, never the file that is handed out."""
-    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
-
-
 def bicubic(pixels: np.ndarray, scale: int) -> np.ndarray:
     """Ordinary enlargement of (h, w[, 3]) uint8: what the result is compared with."""
     picture = Image.fromarray(pixels)

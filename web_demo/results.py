@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import kf_core
+from kf_core.files.deep import eight_bit
 from web_demo import plots
 from web_demo.limits import safe_stem
 
@@ -61,9 +62,9 @@ def write_result(folder: Path, name: str, picture: kf_core.Picture, outcome: Any
     if outcome.image.dtype == np.uint8:
         after = photo
     else:
-        kf_core.write_picture(after, kf_core.Picture(plots.eight_bit(outcome.image), picture.profile))
+        kf_core.write_picture(after, kf_core.Picture(eight_bit(outcome.image), picture.profile))
     before, shown = folder / f"{stem}_bicubic.png", folder / f"{stem}_input.png"
-    small = plots.eight_bit(picture.pixels)
+    small = eight_bit(picture.pixels)
     kf_core.write_picture(shown, kf_core.Picture(small, picture.profile))
     kf_core.write_picture(before, kf_core.Picture(plots.bicubic(small, scale), picture.profile))
     kernel, kernel_picture, figure = (folder / f"{stem}_kernel{end}" for end in (".npy", ".png", "_figure.png"))

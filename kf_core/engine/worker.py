@@ -120,7 +120,9 @@ class Job:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _device(self, name: str) -> DeviceTurn:
-        return DeviceTurn(self, device_kind(name), self._stopper)
+        from kf_core.device import choose_device
+
+        return DeviceTurn(self, choose_device(name).type, self._stopper)
 
     def _progress(self, event: Any) -> None:
         now = time.monotonic()
@@ -166,17 +168,6 @@ class DeviceTurn:
             import torch
 
             torch.cuda.empty_cache()  # an engine that waits for its next job holds no memory others could use
-
-
-def device_kind(name: str) -> str:
-    """The device that will compute; "auto" means the same as in the settings."""
-    import torch
-
-    if name != "auto":
-        return name if name.isalnum() else "cpu"
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def make_settings(wanted: dict[str, Any]) -> Any:

@@ -55,6 +55,11 @@ def encode_deep(pixels: np.ndarray, suffix: str, profile: bytes | None, dpi: tup
         return Path(path).read_bytes()
 
 
+def eight_bit(pixels: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 -> uint8, to the nearest."""
+    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257).astype(np.uint8)
+
+
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Pixels (H, W, ...) turned as the EXIF orientation 1..8 asks for."""
     if orientation >= 5:

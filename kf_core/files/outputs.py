@@ -13,6 +13,7 @@ import numpy as np
 
 from kf_core.errors import AlreadyThere, BadKernel, CannotWrite
 from kf_core.files.atomic import check_writable_folder, write_atomically
+from kf_core.files.deep import eight_bit
 from kf_core.files.figure import kernel_picture, side_by_side
 from kf_core.files.picture import Picture, check_writable, write_picture
 
@@ -113,9 +114,7 @@ def make_sheet(photo: np.ndarray, result: np.ndarray, kernel: np.ndarray) -> np.
     """Photo, bicubic enlargement, result and kernel in one picture."""
     from PIL import Image
 
-    photo, result = (
-        pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8) for pixels in (photo, result)
-    )
+    photo, result = eight_bit(photo), eight_bit(result)
     height, width = result.shape[:2]
     bicubic = np.array(Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC))
     return side_by_side(photo, bicubic, result, kernel)

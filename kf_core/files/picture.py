@@ -14,7 +14,7 @@ import numpy as np
 
 from kf_core.errors import BadInput, BadPicture, CannotWrite, TooLarge, TooSmall
 from kf_core.files.atomic import check_writable_folder, write_atomically
-from kf_core.files.deep import encode_deep, read_deep, upright
+from kf_core.files.deep import eight_bit, encode_deep, read_deep, upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -262,7 +262,7 @@ def _encode(picture: Picture, format: str, name: str) -> bytes:
         if pixels.dtype == np.uint16:
             if format in ("PNG", "TIFF"):
                 return encode_deep(pixels, f".{format[:3].lower()}", profile, picture.dpi)
-            pixels = (pixels / 257).round().astype(np.uint8)
+            pixels = eight_bit(pixels)
         Image.fromarray(pixels).save(buffer, format, **options)
     except MemoryError:
         raise

@@ -48,7 +48,6 @@ def load_prior(source: str = "auto", device: str | torch.device = "auto", monito
 
 
 def _load(name: str, ask_hub: bool, monitor: Monitor) -> tuple[Checkpoint, dict]:
-
     found = find(name, ask_hub, monitor)
     try:
         return read_checkpoint(found.path, found.sha256), dict(found.about)

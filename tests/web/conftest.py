@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from web_settings import TINY
+from tiny import TINY
 
 FLAGS = [
     f"--{flag}"

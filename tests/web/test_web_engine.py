@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from web_settings import TINY
+from tiny import TINY
 
 import kf_core
 from kf_core import BadInput, Cancelled, Settings

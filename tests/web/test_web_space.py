@@ -10,7 +10,7 @@ from pathlib import Path
 import gradio_client
 import numpy as np
 import pytest
-from web_settings import TINY
+from tiny import TINY
 
 import kf_core
 

@@ -1,15 +1,3 @@
-"""An engine that takes a second: for tests of everything around it."""
-
-TINY = (
-    "recovery.first_iterations=2",
-    "recovery.iterations=1",
-    "recovery.timesteps=(100,50)",
-    "recovery.unet_channels=4",
-    "recovery.unet_depth=2",
-    "recovery.inr_width=16",
-    "refine.rounds=1",
-    "refine.steps=1",
-    "kernel_crop=32",
-)
+"""What the tests of the page share."""
 
 WAIT = 90_000  # ms, in the browser: the machine may have other things to do
