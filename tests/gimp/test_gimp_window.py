@@ -26,12 +26,15 @@ def tiny(inside) -> str:
 @pytest.fixture(scope="module")
 def seen(testbed, inside_folder, tmp_path_factory):
     """What window.py saw, and the folder with its pictures. A home of its own: no settings are remembered yet."""
-    home = tmp_path_factory.mktemp("window")
-    assert testbed(home, "kf", "install-gimp").returncode == 0
-    with Image.open(example("windmill")) as photo:
-        photo.crop((20, 30, 68, 70)).save(home / "mill.png")
-    script = inside_folder / "window.py"
-    told = testbed(home, "python3", script, home / "mill.png", SECONDS, tiny(inside_folder), timeout=500)
+    for _ in range(2):  # keys sent from outside are now and then lost on a busy machine: one failure is none
+        home = tmp_path_factory.mktemp("window")
+        assert testbed(home, "kf", "install-gimp").returncode == 0
+        with Image.open(example("windmill")) as photo:
+            photo.crop((20, 30, 68, 70)).save(home / "mill.png")
+        script = inside_folder / "window.py"
+        told = testbed(home, "python3", script, home / "mill.png", SECONDS, tiny(inside_folder), timeout=500)
+        if told.returncode == 0:
+            break
     assert told.returncode == 0, told.stderr[-2000:]
     return home, json.loads((home / "window.json").read_text())
 

@@ -7,6 +7,7 @@ Writes pictures and window.json, {step: what was seen}, into the home folder.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ HOME = Path.home()
 SIZE = (1200, 800)
 CANCEL_BUTTON = (919, 781)  # of a window as large as the screen
 NO_DISTRACTIONS = '(show-welcome-dialog no)\n(check-updates no)\n(last-release-timestamp 0)\n(theme "Default")\n'
-seen = {}
+seen, known = {}, {}
 
 
 def output(*command):
@@ -76,11 +77,15 @@ def engines():
 
 
 def main_window():
-    return window("GIMP$")
+    """One X window for the whole session, so it is looked for once: a search may fail when any window closes in it."""
+    if "main" not in known:
+        stem = re.escape(Path(sys.argv[1]).stem)
+        known["main"] = wait(lambda: window(f"{stem}.*layer.*GIMP$"), 120, "the start of GIMP")
+    return known["main"]
 
 
 def title():
-    return output("xdotool", "getwindowname", main_window() or "0").strip()
+    return output("xdotool", "getwindowname", main_window()).strip()
 
 
 def open_dialog():
@@ -126,15 +131,15 @@ def main():
     with open(HOME / "gimp-window.log", "w") as log:
         gimp = subprocess.Popen(["gimp", str(photo)], stdout=log, stderr=subprocess.STDOUT)
     try:
-        drive(photo, seconds, advanced)
+        drive(seconds, advanced)
     finally:
         for process in (gimp, desk, xvfb):
             process.terminate()
             process.wait(20)
 
 
-def drive(photo, seconds, advanced):
-    wait(lambda: photo.stem in title() and "layer" in title(), 90, "the start of GIMP")
+def drive(seconds, advanced):
+    main_window()
     time.sleep(3)
     if welcome := window("Welcome to GIMP"):
         subprocess.run(["xdotool", "windowclose", welcome])
@@ -194,6 +199,8 @@ def drive(photo, seconds, advanced):
     choose("t", 1)
     key("alt+o")
     wait(lambda: "3 layers" in title(), seconds, "the new layer")
+    wait(lambda: not engines(), 5, "the end of the engine")
+    time.sleep(1.5)  # the title changes before the filter has closed its undo group, and GIMP refuses Undo until then
     changed = title()
     key("ctrl+z")
     wait(lambda: "3 layers" not in title(), 10, "Undo")
