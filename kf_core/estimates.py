@@ -10,6 +10,7 @@ from kf_core.method.crop import crop_pixels
 from kf_core.settings import Settings
 
 UNET_BYTES, PD_BYTES, FINISH_BYTES = 250, 45, 180  # per HR pixel; the first two also per channel
+WEIGHING = 20.0  # millions of multiply-adds per LR pixel of the crop
 SEARCH_BYTES = 160 << 20  # of Algorithm 1, however small the photo
 
 
@@ -29,6 +30,8 @@ def plan(settings: Settings, lr: Tensor, kernel_known: bool, want_image: bool) -
         work["recover_kernel"] = count * walked * (4e-3 * recovery.unet_channels**2 + denoising)
     if not kernel_known and settings.refine.rounds:
         work["refine_kernel"] = settings.refine.rounds * settings.refine.steps * crop * scale**2 * pd
+    if not kernel_known and settings.doubt:
+        work["weigh_kernel"] = WEIGHING * crop
     if want_image and (settings.finish.method == "plug_and_play" or settings.refine.rounds):
         work["finish"] = settings.finish.steps * pixels * scale**2 * pd
     return work

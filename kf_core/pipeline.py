@@ -16,7 +16,8 @@ from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
 from kf_core.estimates import check_memory, plan
 from kf_core.method.adapt import Prior, phase_one
 from kf_core.method.crop import informative_crop
-from kf_core.method.degradation import Degradation
+from kf_core.method.degradation import Degradation, bicubic
+from kf_core.method.doubt import Choice, choose_kernel, residual, sentence, share
 from kf_core.method.finish import finish
 from kf_core.method.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
 from kf_core.method.networks.patch_diffusion import PatchDiffusion
@@ -38,7 +39,9 @@ class SuperResolution:
         image: (H s, W s) or (H s, W s, 3), of the dtype given; None where only the kernel was asked for.
         kernel: (K, K) float32 with sum 1, in the orientation of a cross-correlation.
         report: JSON-able: versions, settings, seed, device, sizes, seconds and iterations per phase, consistency
-            error, kernel.
+            error, kernel and its source ("given", "recovered", "simple"); with settings.doubt and an image also
+            `confidence`, 0..1, the share of the image that is the kernel's (the rest is the bicubic enlargement), and
+            `confidence_sentence`.
     """
 
     image: np.ndarray | None
@@ -137,9 +140,12 @@ def _phases(
     whole = monitor.region = (0, 0, lr.shape[2], lr.shape[3])
     network, about_prior = phase_one(lr, schedule, settings.patches, prior, generator, monitor)
 
-    kernel, result = known, None
+    kernel, result, choice, confidence = known, None, None, None
     if kernel is None:
         kernel, result = phase_two(lr, network, schedule, settings, generator, monitor)
+        if settings.doubt:
+            choice, result = weighed(lr, kernel, settings, monitor), None
+            kernel = choice.kernel
     elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
         result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
@@ -147,10 +153,16 @@ def _phases(
     if want_image and (result is None or settings.finish.method == "plug_and_play"):
         given = known is not None
         result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, kernel_known=given)
+        if choice is not None and bool(torch.isfinite(result).all()):
+            confidence = share(residual(lr, result, kernel, scale), choice.margin)
+            result = torch.lerp(bicubic(lr, *result.shape[-2:]), result, confidence)
 
     if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
         raise Diverged()
-    report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, known is not None)
+    source = "given" if known is not None else "simple" if choice is not None and choice.simple else "recovered"
+    report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, source)
+    if confidence is not None:
+        report |= {"confidence": round(confidence, 3), "confidence_sentence": sentence(confidence, choice.simple)}
     pixels = to_array(result, image) if want_image else None
     return SuperResolution(pixels, kernel.cpu().numpy().astype(np.float32), report)
 
@@ -178,6 +190,12 @@ def phase_two(
     return refine_kernel(crop, kernel, scale, prior, schedule, settings.refine, generator, monitor), None
 
 
+def weighed(lr: Tensor, kernel: Tensor, settings: Settings, monitor: Monitor) -> Choice:
+    """Which kernel the part of the photo supports that the search walked on."""
+    top, left, height, width = informative_crop(lr, settings.kernel_crop)
+    return choose_kernel(lr[:, :, top : top + height, left : left + width], kernel, settings.scale, monitor)
+
+
 def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:
     """Raises BadPrior when the prior learned another noise schedule than the one asked for."""
     learned = (prior.about if prior else {}).get("diffusion")
@@ -200,14 +218,9 @@ def known_kernel_size(kernel: np.ndarray) -> int:
 
 
 def make_report(
-    lr: Tensor, result: Tensor | None, kernel: Tensor, settings: Settings, monitor: Monitor, prior: dict, known: bool
+    lr: Tensor, result: Tensor | None, kernel: Tensor, settings: Settings, monitor: Monitor, prior: dict, source: str
 ) -> dict[str, Any]:
-    consistency = None
-    if result is not None:
-        degradation = Degradation(kernel.shape[-1], settings.scale, "reflect")
-        edge = -(-degradation.margin // settings.scale)  # LR pixels whose window leaves the picture
-        difference = (degradation(result, kernel) - lr)[..., edge : -edge or None, edge : -edge or None]
-        consistency = float(difference.square().mean().sqrt() * 127.5)
+    consistency = None if result is None else residual(lr, result, kernel, settings.scale)
     return {
         "versions": {
             "kernelfusion": __version__,
@@ -220,7 +233,7 @@ def make_report(
         "input_size": [lr.shape[-1], lr.shape[-2]],
         "output_size": [result.shape[-1], result.shape[-2]] if result is not None else None,
         "patch_prior": prior,
-        "kernel_source": "given" if known else "recovered",
+        "kernel_source": source,
         "seconds": {phase: round(value, 3) for phase, value in monitor.seconds.items()},
         "iterations": dict(monitor.iterations),
         "consistency_rms_grey_levels": consistency,

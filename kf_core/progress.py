@@ -10,7 +10,7 @@ from typing import Any
 
 from kf_core.errors import Cancelled, Diverged
 
-PHASES = ("fetch_prior", "learn_patches", "recover_kernel", "refine_kernel", "finish")
+PHASES = ("fetch_prior", "learn_patches", "recover_kernel", "refine_kernel", "weigh_kernel", "finish")
 
 
 @dataclass(frozen=True)

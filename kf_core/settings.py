@@ -123,8 +123,7 @@ class FinishSettings:
     method: str = setting("none", "how the image is made", choices=("none", "plug_and_play"))
     start: int = setting(100, "first timestep", 1)
     steps: int = setting(20, "PD forward passes", 1)
-    prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, kernel known ...", 0)
-    prior_weight_recovered: float = setting(0.03, "... and with a recovered one, whose errors would ring", 0)
+    prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
     fresh_noise: float = setting(1.0, "share of new noise (by variance) at each level", 0, 1)
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)
     precision: str = setting("auto", "of PD; bf16 where the processor has it, else fp32", choices=PRECISIONS)
@@ -140,6 +139,7 @@ class Settings:
     seed: int = setting(0, "one generator, seeded with it, makes all randomness", 0, 2**63 - 1)
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     kernel_crop: int = setting(0, "LR pixels per side of the crop the kernel is sought on; 0: the whole photo", 0)
+    doubt: bool = setting(False, "a recovered kernel is weighed first and its picture believed only as far as it holds")
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
     patches: PatchSettings = field(default_factory=PatchSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -261,6 +261,7 @@ PRESETS: dict[str, Settings] = {
     "fast": Settings(
         preset_name="fast",
         kernel_crop=112,
+        doubt=True,
         patches=_FROM_PRIOR,
         recovery=_WALK,
         refine=RefineSettings(rounds=6),
@@ -270,6 +271,7 @@ PRESETS: dict[str, Settings] = {
     "balanced": Settings(
         preset_name="balanced",
         kernel_crop=192,
+        doubt=True,
         patches=PatchSettings(prior="auto", steps=300, learning_rate=1e-4, patience=4),
         recovery=replace(_WALK, prior_every=2, iterations=40),
         refine=RefineSettings(rounds=10),

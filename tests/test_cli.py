@@ -14,7 +14,13 @@ import kf_core
 
 # The least work that still goes through every phase, whatever the presets say.
 PATCHES = ["patches.prior=none", "patches.channels=8", "patches.steps=2", "recovery.unet_channels=8"]
-WALK = ["recovery.first_iterations=2", "recovery.iterations=1", "recovery.timesteps=100,1", "finish.steps=2"]
+WALK = [
+    "doubt=False",
+    "recovery.first_iterations=2",
+    "recovery.iterations=1",
+    "recovery.timesteps=100,1",
+    "finish.steps=2",
+]
 QUICK = PATCHES + WALK
 ENDLESS = [*PATCHES, "recovery.first_iterations=1000000"]
 
@@ -185,6 +191,15 @@ def test_training_a_prior_refuses_bad_names(tmp_path):
 
 
 # Real runs
+
+
+def test_upscale_says_how_far_the_result_can_be_believed(photo):
+    done = kf("upscale", photo, "--report", photo.with_name("report.json"), settings=[*QUICK, "doubt=True"])
+    assert done.returncode == 0, done.stderr
+    report = json.loads(photo.with_name("report.json").read_text())
+    assert f"Confidence {report['confidence']:.0%}. {report['confidence_sentence']}" in done.stderr
+    quiet = kf("upscale", photo, "--quiet", settings=[*QUICK, "doubt=True"])
+    assert quiet.returncode == 0 and "Confidence" not in quiet.stderr
 
 
 def test_upscale_writes_all_it_was_asked_for(photo):

@@ -20,7 +20,13 @@ from kf_core.priors import sources
 from kf_core.priors.checkpoint import BUNDLED, WEIGHTS, save_prior
 
 REPO = "anna/pd"
-WALK = ["recovery.first_iterations=1", "recovery.iterations=1", "recovery.timesteps=100,1", "recovery.unet_channels=8"]
+WALK = [
+    "doubt=False",
+    "recovery.first_iterations=1",
+    "recovery.iterations=1",
+    "recovery.timesteps=100,1",
+    "recovery.unet_channels=8",
+]
 WALK += ["refine.rounds=0", "finish.method=none", "patches.steps=0"]
 
 

@@ -28,7 +28,14 @@ from kf_core.settings import PRESETS
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 CPU = torch.device("cpu")
 LITTLE = ["recovery.first_iterations=2", "recovery.iterations=1", "recovery.timesteps=100,1", "refine.rounds=1"]
-LITTLE += ["refine.steps=2", "finish.steps=2", "recovery.unet_channels=4", "recovery.inr_width=16", "device=cpu"]
+LITTLE += [
+    "refine.steps=2",
+    "finish.steps=2",
+    "recovery.unet_channels=4",
+    "recovery.inr_width=16",
+    "device=cpu",
+    "doubt=False",
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,4 +10,5 @@ TINY = (
     "refine.rounds=1",
     "refine.steps=1",
     "kernel_crop=32",
+    "doubt=False",
 )

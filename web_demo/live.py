@@ -15,6 +15,7 @@ PHASES = {
     "learn_patches": "Learning what small patches of this photo look like",
     "recover_kernel": "Recovering the kernel",
     "refine_kernel": "Refining the kernel",
+    "weigh_kernel": "Weighing how far the kernel can be trusted",
     "finish": "Sharpening the whole photo",
 }
 IDLE = "<div class='kf-live kf-idle'></div>"

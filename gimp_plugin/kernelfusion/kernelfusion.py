@@ -50,6 +50,7 @@ PHASES = {
     "learn_patches": "Learning the photo's patches",
     "recover_kernel": "Recovering the kernel",
     "refine_kernel": "Refining the kernel",
+    "weigh_kernel": "Weighing the kernel",
     "finish": "Making the image",
 }
 # What GIMP sets for its own Python and libraries would break those of the engine.
@@ -383,7 +384,7 @@ def compute(source, options):
             scale = 1 if options.result == "same-size" else options.scale
             result = Result(directory / answer["image"]["file"], answer["image"], source, scale)
             taps = array("f", (directory / answer["kernel"]["file"]).read_bytes())
-            yield result, taps, answer["kernel"]["size"]
+            yield result, taps, answer["kernel"]["size"], confidence(answer.get("report") or {})
         except OSError as error:
             raise Failure(
                 f"The pixels could not be passed to the engine: {error.strerror}. (Log: {engine.log})"
@@ -598,13 +599,20 @@ def check_target(source, options):
         raise BadCall("The layer is locked. Unlock its pixels in the Layers dialog, or let a new layer be made.")
 
 
+def confidence(report):
+    """What the engine says of its own result, or nothing."""
+    number, words = report.get("confidence"), report.get("confidence_sentence")
+    return f"Confidence {number:.0%}. {words}" if isinstance(number, (int, float)) and words else ""
+
+
 def enlarge(image, drawables, options, shown):
     """The whole run. Returns (image, layer). Raises Failure."""
     source = Source(image, drawables, options)
     try:
         check_target(source, options)
-        for result, taps, size in compute(source, options):
+        for result, taps, size, said in compute(source, options):
             image, layer = place(source, options, result, taps, size)
+            words = said
     finally:
         source.close()
     if shown:
@@ -612,6 +620,8 @@ def enlarge(image, drawables, options, shown):
             Gimp.Display.new(image)
         Gimp.displays_flush()
     Gimp.progress_end()
+    if words:
+        Gimp.message(words)
     return image, layer
 
 

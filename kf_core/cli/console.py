@@ -23,6 +23,7 @@ PHASES = {
     "learn_patches": "learning patches",
     "recover_kernel": "recovering the kernel",
     "refine_kernel": "refining the kernel",
+    "weigh_kernel": "weighing the kernel",
     "finish": "sharpening the picture",
 }
 OPTIONS = {  # that help, by the code of an error
@@ -142,6 +143,12 @@ def announce(*paths: Path | None) -> None:
     for path in paths:
         if path:
             typer.echo(os.fsencode(path))
+
+
+def tell_confidence(report: dict[str, Any], quiet: bool) -> None:
+    """Says on stderr how far the result can be believed, where the engine doubted it."""
+    if not quiet and report.get("confidence") is not None:
+        typer.echo(f"Confidence {report['confidence']:.0%}. {report['confidence_sentence']}", err=True)
 
 
 def complain(error: BaseException) -> int:

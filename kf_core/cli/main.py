@@ -17,7 +17,7 @@ import typer
 
 import kf_core
 from kf_core.cli.checkpoints import checkpoints
-from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop
+from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop, tell_confidence
 from kf_core.cli.gimp import doctor, install_gimp
 from kf_core.cli.train_prior import train_prior
 from kf_core.errors import BadInput, Cancelled
@@ -114,6 +114,7 @@ def upscale(
         write_picture(side_by_side, Picture(sheet, picture.profile))
     if report:
         outputs.write_report(report, result.report)
+    tell_confidence(result.report, quiet)
     announce(output, save_kernel, side_by_side, report)
 
 

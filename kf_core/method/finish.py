@@ -25,6 +25,8 @@ from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor, preview
 from kf_core.settings import FinishSettings, RefineSettings
 
+RECOVERED_PRIOR_WEIGHT = 0.03  # mu with a recovered kernel, whose errors would ring; docs/results.md
+
 
 @torch.no_grad()
 def finish(
@@ -46,7 +48,7 @@ def finish(
     device, degradation = lr.device, Degradation(kernel.shape[-1], scale, "canvas")
     margin = degradation.margin
     x = initial_guess(lr, degradation)
-    prior_weight = settings.prior_weight_known if kernel_known else settings.prior_weight_recovered
+    prior_weight = settings.prior_weight_known if kernel_known else RECOVERED_PRIOR_WEIGHT
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     noise = torch.randn(x.shape, generator=generator).to(device)
     for number, timestep in enumerate(timesteps):

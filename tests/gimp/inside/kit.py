@@ -12,7 +12,7 @@ HOME = Path(os.environ["HOME"])
 TINY = (
     "recovery.first_iterations=2 recovery.iterations=1 recovery.timesteps=(100,50) recovery.unet_channels=4 "
     "recovery.unet_depth=2 recovery.inr_width=16 refine.rounds=2 refine.steps=2 refine.start=30 finish.start=30 "
-    "finish.steps=2 kernel_crop=32"
+    "finish.steps=2 kernel_crop=32 doubt=False"
 )
 WIDTH, HEIGHT = 48, 40
 

@@ -1,0 +1,110 @@
+"""What doubting the recovered kernels brings. `python -m benchmarks.doubt --cases split-final`
+
+Kernels recovered by the `fast` preset, once believed as they are and once weighed (kf_core/method/doubt.py): cosine
+with the truth, gain over bicubic, confidence. The search takes minutes a case, so its kernels are kept in
+benchmarks/results/split_recovered.npz (64 x 64 crops) and kf12_fast.json; what follows it is run anew. --search runs
+the search too and writes the former.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+
+import numpy as np
+import torch
+
+from benchmarks import split
+from benchmarks.kf12 import RESULTS
+from benchmarks.kf144 import SCALE, Pair, pair, psnr
+from kf_core import Settings, load_prior, recover_kernel
+from kf_core.files.figure import contact_sheet
+from kf_core.files.picture import Picture, write_picture
+from kf_core.method.degradation import bicubic
+from kf_core.method.doubt import choose_kernel, residual, share
+from kf_core.method.finish import finish
+from kf_core.method.kernel import cosine_similarity
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.pixels import to_array, to_tensor
+from kf_core.progress import Monitor
+
+RECOVERED = RESULTS / "split_recovered.npz"
+
+
+def search() -> None:
+    """The kernels of the split, recovered and not doubted."""
+    settings = Settings.preset("fast", doubt=False)
+    np.savez_compressed(RECOVERED, **{f"{i:02d}": recover_kernel(split.case(i).lr, settings).kernel for i in range(24)})
+
+
+def cases(name: str) -> list[tuple[Pair, np.ndarray]]:
+    """(case, the kernel recovered for it) of "kf12", "split-tuning" or "split-final"."""
+    if name == "kf12":
+        rows = json.loads((RESULTS / "kf12_fast.json").read_text())["rows"]
+        return [(pair(i, i, 112), np.array(row["kernel"], np.float32)) for i, row in enumerate(rows)]
+    kernels = np.load(RECOVERED)
+    return [(split.case(i), kernels[f"{i:02d}"]) for i in split.HALVES[name.removeprefix("split-")]]
+
+
+def run_case(case: Pair, recovered: np.ndarray, prior, believed: bool) -> tuple[dict, list]:
+    """One row of the table, and its pictures."""
+    settings, schedule, lr = Settings.preset("fast").finish, NoiseSchedule(), to_tensor(case.lr)
+    truth, first = torch.from_numpy(case.kernel), torch.from_numpy(recovered)
+    plain = bicubic(lr, *case.hr.shape[:2])
+    baseline = psnr(to_array(plain, case.hr), case.hr)
+
+    def finished(kernel: torch.Tensor) -> torch.Tensor:
+        return finish(lr, kernel, SCALE, prior, schedule, settings, torch.Generator().manual_seed(0), Monitor())
+
+    chosen = choose_kernel(lr, first, SCALE, Monitor())
+    whole = finished(chosen.kernel)
+    confidence = share(residual(lr, whole, chosen.kernel, SCALE), chosen.margin)
+    result = to_array(torch.lerp(plain, whole, confidence), case.hr)
+    row = {
+        "case": case.name,
+        "cosine": cosine_similarity(first, truth),
+        "cosine, weighed": cosine_similarity(chosen.kernel, truth),
+        "gain": psnr(to_array(finished(first), case.hr), case.hr) - baseline if believed else float("nan"),
+        "gain, weighed, all of it": psnr(to_array(whole, case.hr), case.hr) - baseline,
+        "gain, weighed": psnr(result, case.hr) - baseline,
+        "confidence": confidence,
+        "simple": chosen.simple,
+    }
+    pictures = [case.lr, to_array(plain, case.hr), result, case.hr, case.kernel, chosen.kernel.numpy()]
+    return row, pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", choices=("kf12", "split-tuning", "split-final"), default="split-final")
+    parser.add_argument("--search", action="store_true", help="recover the split's kernels first")
+    parser.add_argument("--no-believed", action="store_true", help="leave out the column of the undoubted kernels")
+    chosen = parser.parse_args()
+    if chosen.search:
+        search()
+    prior, rows, sheet = load_prior("bundled", "cpu").network, [], []
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
+    for case, recovered in cases(chosen.cases):
+        row, pictures = run_case(case, recovered, prior, not chosen.no_believed)
+        if not rows:
+            print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
+        rows.append(row)
+        sheet.append(pictures)
+        cells = (format(v, ".3f" if "co" in k else "+.2f") if isinstance(v, float) else str(v) for k, v in row.items())
+        print("| " + " | ".join(cells) + " |", flush=True)
+    for word, of in (("mean", np.mean), ("worst", np.min)):
+        numbers = {k: float(of([row[k] for row in rows])) for k, v in rows[0].items() if isinstance(v, float)}
+        print(
+            f"| **{word}** | "
+            + " | ".join(format(v, ".3f" if "co" in k else "+.2f") for k, v in numbers.items())
+            + " | |"
+        )
+    heads = ["input", "bicubic", "result", "truth", "true kernel", "kernel"]
+    picture = contact_sheet(sheet, heads, [row["case"] for row in rows], height=192)
+    write_picture(RESULTS / f"doubt_{chosen.cases}.jpg", Picture(picture))
+
+
+if __name__ == "__main__":
+    main()

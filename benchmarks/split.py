@@ -1,0 +1,113 @@
+"""Photographs and kernels nobody tuned to; benchmarks/doubt.py runs them.
+
+The ten photographs that the bundled prior held out, and 24 kernels drawn from seven families. Kernels with an even
+number and five of the photographs are there to tune on; the other halves are looked at for the final table only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.kf144 import SCALE, Pair
+from kf_core.files.picture import read_picture
+from kf_core.method.degradation import Degradation
+from kf_core.pixels import to_array, to_tensor
+
+FOLDER = Path(__file__).parent / "data" / "held_out"
+PHOTOS = sorted(FOLDER.glob("*.png"))
+KERNEL_SIZE, FINE, SEED = 24, 8, 20261125  # taps per side; samples per tap and axis when a kernel is drawn
+HALVES = {"tuning": range(0, 24, 2), "final": range(1, 24, 2)}
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    """Row and column, in taps from the middle, of the fine samples."""
+    axis = (np.arange(KERNEL_SIZE * FINE) + 0.5) / FINE - KERNEL_SIZE / 2
+    return np.meshgrid(axis, axis, indexing="ij")
+
+
+def stroke(points: np.ndarray, width: float) -> np.ndarray:
+    """What a point of light leaves that moves along `points` (N, 2), as a spot with a soft edge."""
+    y, x = grid()
+    spot = [np.exp(-0.5 * ((y - row) ** 2 + (x - column) ** 2) / (width / 2) ** 2) for row, column in points]
+    return np.sum(spot, axis=0)
+
+
+def shake(random: np.random.Generator) -> np.ndarray:
+    velocity, points = random.normal(size=2), []
+    place = np.zeros(2)
+    for _ in range(60):
+        velocity = 0.93 * velocity + 0.5 * random.normal(size=2)
+        place = place + velocity
+        points.append(place)
+    points = np.array(points) - np.mean(points, axis=0)
+    return stroke(points * random.uniform(4, 8) / np.abs(points).max(), random.uniform(1.2, 2))
+
+
+def disc(random: np.random.Generator) -> np.ndarray:
+    y, x = grid()
+    return np.hypot(y, x) < random.uniform(2.5, 7)
+
+
+def line(random: np.random.Generator) -> np.ndarray:
+    angle, length = random.uniform(0, np.pi), random.uniform(7, 18)
+    along = np.linspace(-length / 2, length / 2, 80)
+    return stroke(np.stack([along * np.sin(angle), along * np.cos(angle)], 1), random.uniform(1.2, 2.5))
+
+
+def polygon(random: np.random.Generator) -> np.ndarray:
+    corners, radius, turn = random.integers(3, 7), random.uniform(4, 8), random.uniform(0, 2 * np.pi)
+    y, x = grid()
+    sides = turn + 2 * np.pi * np.arange(corners) / corners
+    reach = np.max([y * np.sin(side) + x * np.cos(side) for side in sides], axis=0) / np.cos(np.pi / corners)
+    return (reach < radius) & ((reach > radius - 2.5) | (random.random() < 0.5))
+
+
+def blobs(random: np.random.Generator) -> np.ndarray:
+    y, x = grid()
+    image = 0.0
+    for _ in range(random.integers(2, 4)):
+        (row, column), sigma = random.uniform(-6, 6, 2), random.uniform(0.8, 1.8)
+        image = image + random.uniform(0.5, 1) * np.exp(-0.5 * ((y - row) ** 2 + (x - column) ** 2) / sigma**2)
+    return image
+
+
+def gaussian(random: np.random.Generator) -> np.ndarray:
+    y, x = grid()
+    angle, long, short = random.uniform(0, np.pi), random.uniform(1.5, 4.5), random.uniform(1, 3)
+    along, across = y * np.sin(angle) + x * np.cos(angle), y * np.cos(angle) - x * np.sin(angle)
+    return np.exp(-0.5 * ((along / long) ** 2 + (across / short) ** 2))
+
+
+def box(random: np.random.Generator) -> np.ndarray:
+    y, x = grid()
+    height, width = random.uniform(3, 12, 2)
+    return (np.abs(y) < height / 2) & (np.abs(x) < width / 2)
+
+
+FAMILIES = (shake, disc, line, polygon, blobs, gaussian, box)
+
+
+def kernel(index: int) -> np.ndarray:
+    """(24, 24) float32, sum 1, its centre of mass within a tenth of a tap of the middle."""
+    drawn = FAMILIES[index // 2 % len(FAMILIES)](np.random.default_rng([SEED, index])).astype(np.float64)
+    y, x = grid()
+    for axis, along in ((0, y), (1, x)):
+        drawn = np.roll(drawn, -round(FINE * float((drawn * along).sum() / drawn.sum())), axis)
+    taps = drawn.reshape(KERNEL_SIZE, FINE, KERNEL_SIZE, FINE).sum((1, 3))
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def case(index: int, crop: int = 64) -> Pair:
+    """Kernel `index` on the middle `crop` LR pixels of a photograph of its own half."""
+    taps = kernel(index)
+    photo = PHOTOS[index // 2 % 5 * 2 + index % 2]
+    hr = read_picture(photo).pixels
+    lr = to_array(Degradation(KERNEL_SIZE, SCALE)(to_tensor(hr), torch.from_numpy(taps)), hr)
+    height, width = (min(crop, side) for side in lr.shape[:2])
+    top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
+    lr = lr[top : top + height, left : left + width]
+    hr = hr[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
+    return Pair(f"{photo.stem} x {index:02d}_{FAMILIES[index // 2 % len(FAMILIES)].__name__}", hr, lr, taps)

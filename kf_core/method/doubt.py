@@ -1,0 +1,140 @@
+"""How far a recovered kernel is to be believed. Not in the paper, which believes every kernel; see docs/design.md.
+
+Two things are asked of every run:
+    Which kernel? The recovered one, its size, shape and sharpness corrected a little, against the best Gaussian. The
+        power spectrum of the photo decides (spectrum.py).
+    How much of its picture? A kernel that is too wide or plainly wrong makes a picture that does not explain the photo.
+        Such a picture is drawn back towards the bicubic enlargement, the more it leaves unexplained: a third of a
+        picture that is 2 dB worse than bicubic is often better than it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kf_core.method.degradation import Degradation, inner
+from kf_core.method.kernel import centre_of_mass, gaussian_kernel, normalise
+from kf_core.method.spectrum import Spectrum
+from kf_core.progress import Monitor, preview
+
+WIDTHS = (0.3, 0.4, 0.5, 0.65, 0.8, 1.0)  # standard deviations of the simple kernels, in LR pixels
+FLOOR = 0.03  # of the largest tap: what is below is what a search leaves in the corners
+LIMITS = ((-0.25, 0.25),) * 3 + ((-0.3, 1.0),)  # of a correction: log size, two stretches, log of the taps' exponent
+STEPS = (0.15, 0.075, 0.0375)  # of the search for one
+PENALTY = 0.1  # nats per LR pixel and unit of a correction, squared
+EXPLAINED, FALL = 0.62, 0.36  # of the share: fitted on the tuning half of benchmarks/split.py (docs/results.md)
+FAINT = 0.02  # nats per LR pixel: below, there is no sign of any blur
+SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which kernel the photo supports.
+
+    Attributes:
+        kernel: (K, K).
+        simple: no recovered kernel was better than a Gaussian.
+        margin: nats per LR pixel by which `kernel` explains the photo's spectrum better than almost no blur does.
+    """
+
+    kernel: Tensor
+    simple: bool
+    margin: float
+
+
+def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -> Choice:
+    """The recovered kernel (K, K), corrected, or a Gaussian: whichever explains the spectrum of (1, 3, h, w) better."""
+    spectrum, size = Spectrum(lr, scale), recovered.shape[-1]
+    gaussians = [gaussian_kernel(size, width * scale) for width in WIDTHS]
+    misfits = [spectrum.misfit(kernel) for kernel in gaussians]
+    monitor.step("weigh_kernel", 1, 3, partial(preview, lr, recovered))
+    simple, simple_misfit = correct(gaussians[misfits.index(min(misfits))], spectrum, monitor)
+    monitor.step("weigh_kernel", 2, 3, partial(preview, lr, recovered))
+    kernel, misfit = correct(recovered.cpu(), spectrum, monitor)
+    better = misfit < simple_misfit - SMALL
+    chosen = Choice((kernel if better else simple).to(recovered), not better, misfits[0] - min(misfit, simple_misfit))
+    monitor.step("weigh_kernel", 3, 3, partial(preview, lr, chosen.kernel))
+    return chosen
+
+
+def correct(kernel: Tensor, spectrum: Spectrum, monitor: Monitor) -> tuple[Tensor, float]:
+    """The copy of a kernel (K, K) that explains the spectrum best, and its misfit.
+
+    A coordinate search over its size, its stretch along the axes and along the diagonals, and its sharpness. Four
+    numbers within narrow limits: freely fitted to the spectrum, kernels get worse (docs/results.md).
+    """
+    best = (0.0,) * 4
+    spectrum.settle(changed(kernel, best))
+    misfit = spectrum.misfit(changed(kernel, best))
+    for step in STEPS:
+        moved = True
+        while moved:
+            moved = False
+            for axis in range(4):
+                for sign in (1, -1):
+                    monitor.check()
+                    value = best[axis] + sign * step
+                    if not LIMITS[axis][0] <= value <= LIMITS[axis][1]:
+                        continue
+                    tried = (*best[:axis], value, *best[axis + 1 :])
+                    found = spectrum.misfit(changed(kernel, tried)) + PENALTY * sum(x * x for x in tried)
+                    if found < misfit - 1e-4:
+                        best, misfit, moved = tried, found, True
+                        break
+    return changed(kernel, best), misfit
+
+
+def changed(kernel: Tensor, correction: tuple[float, ...]) -> Tensor:
+    """The kernel (K, K) resized, stretched and sharpened by a correction, its centre of mass in the middle."""
+    size, along, across, sharpness = correction
+    kernel = normalise(torch.where(kernel < FLOOR * kernel.max(), 0, kernel))
+    middle = (kernel.shape[-1] - 1) / 2
+    stretch = torch.tensor([[math.exp(size + along), across], [across, math.exp(size - along)]])
+    for _ in range(2):  # sharpening moves the centre of mass a little
+        shift = (centre_of_mass(kernel) - middle).flip(0)  # x, y
+        offset = torch.arange(kernel.shape[-1]) - middle
+        grid = torch.stack(torch.meshgrid(offset, offset, indexing="xy"), dim=-1)
+        places = (grid @ torch.linalg.inv(stretch).T + shift) * 2 / kernel.shape[-1]
+        kernel = F.grid_sample(
+            kernel[None, None], places[None], mode="bicubic", align_corners=False, padding_mode="zeros"
+        )[0, 0].clamp_min(0)
+        kernel = normalise((kernel / kernel.max()) ** math.exp(sharpness))
+        stretch, sharpness = torch.eye(2), 0.0
+    return kernel
+
+
+def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
+    """RMS in grey levels of what image and kernel leave unexplained of the photo, its edge left out."""
+    degradation = Degradation(kernel.shape[-1], scale, "reflect")
+    edge = -(-degradation.margin // scale)  # LR pixels whose window leaves the picture
+    return float(inner(degradation(image, kernel) - lr, edge).square().mean().sqrt() * 127.5)
+
+
+def share(unexplained: float, margin: float) -> float:
+    """0..1: how much of the finished picture to take; the rest is the bicubic enlargement.
+
+    Args:
+        unexplained: `residual` of the finished picture.
+        margin: of the Choice.
+    """
+    holds = EXPLAINED - FALL * math.log(max(unexplained, 0.25))
+    blurred = 1 - math.exp(-max(margin, 0) / FAINT)
+    return min(1.0, max(0.0, holds)) * blurred
+
+
+def sentence(confidence: float, simple: bool) -> str:
+    """What to tell people."""
+    if confidence < 0.15:
+        return "The photo does not tell what shrank it: the result is close to the plain enlargement."
+    kept = "" if confidence >= 0.5 else " The result is kept near the plain enlargement."
+    if simple:
+        return "No recovered kernel is better supported by the photo than a simple one, which was used." + kept
+    if confidence >= 0.5:
+        return "The kernel is well supported by the photo."
+    return "The kernel is supported by the photo in part." + kept

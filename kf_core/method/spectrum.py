@@ -1,0 +1,84 @@
+"""A witness on kernels: the power spectrum of the photo alone, no network.
+
+Photographs have power spectra near a power law c |f|^-p. Shrunk with a kernel of transfer function K, aliases included,
+
+    S(f) = c sum over the s x s frequencies g that alias to f of |K(g)|^2 |g|^-p, + n
+
+and the periodogram P of the photo scatters around S as an exponential variable does: the negative log-likelihood is the
+sum of log S + P / S (Whittle, 1953). A kernel's misfit is its mean over all frequencies, at the c, p and n that suit it
+best. It sees how wide a kernel is and where its zeros are, and neither its phase nor a turn by 180 degrees.
+
+Not in the paper. docs/results.md has what it is worth.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
+NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey levels; 8-bit rounding is 1 / 12
+LIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
+COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
+
+
+class Spectrum:
+    """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
+
+    def __init__(self, lr: Tensor, scale: int):
+        grey = sum(share * plane for share, plane in zip(COLOURS, lr[0].detach().cpu().double(), strict=True)) * 127.5
+        height, width = grey.shape
+        rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
+        window = rows[:, None] * columns[None]
+        centred = (grey - (grey * window).sum() / window.sum()) * window
+        self.scale = scale
+        self.power = torch.fft.fft2(centred).abs().square() / window.square().sum()
+        self.rows, self.columns = (self._aliases(side) for side in (height, width))
+        self.lowest = 1 / (scale * max(height, width))
+        self.lie(0.0)
+        low = [(a[:, 0].abs() * scale * side < 1.5) for a, side in ((self.rows, height), (self.columns, width))]
+        # The lowest frequencies are the window's own, the mean is gone, and of a real photo one half says it all.
+        self.counts = ~(low[0][:, None] & low[1][None]) & (torch.arange(width) <= width // 2)[None]
+
+    def lie(self, stretch: float) -> None:
+        """Says how the scene itself lies: above 0 its detail is finer from row to row than from column to column."""
+        rows, columns = self.rows * math.exp(-stretch / 2), self.columns * math.exp(stretch / 2)
+        radius = (rows[:, :, None, None].square() + columns[None, None].square()).clamp_min(self.lowest**2)
+        self.falloff = {p: radius ** (-p / 2) for p in POWERS}
+
+    def settle(self, kernel: Tensor) -> None:
+        """Takes the lie of the scene that suits a roughly right kernel best: horizons are not the camera's doing."""
+        found = {}
+        for stretch in LIES:
+            self.lie(stretch)
+            found[stretch] = self.misfit(kernel)
+        self.lie(min(found, key=found.__getitem__))
+
+    def _aliases(self, side: int) -> Tensor:
+        """(side, s): cycles per HR pixel that an LR frequency stands for, itself first."""
+        own = torch.fft.fftfreq(side).double() / self.scale
+        every = own[:, None] + torch.arange(self.scale).double()[None] / self.scale
+        return (every + 0.5) % 1 - 0.5
+
+    def transfer(self, kernel: Tensor) -> Tensor:
+        """|K|^2 at all frequencies and their aliases: (h, s, w, s)."""
+        taps = kernel.detach().cpu().to(torch.complex128)
+        offset = torch.arange(len(taps)).double() - (len(taps) - 1) / 2
+        rows, columns = (torch.exp(-2j * torch.pi * axis[..., None] * offset) for axis in (self.rows, self.columns))
+        return torch.einsum("hai,ij,wbj->hawb", rows, taps, columns).abs().square()
+
+    def misfit(self, kernel: Tensor) -> float:
+        """Nats per LR pixel, lower is better. Only differences between kernels on the same photo mean something."""
+        passed, power = self.transfer(kernel), self.power[self.counts].float()
+        shapes = torch.stack([(passed * self.falloff[p]).sum((1, 3))[self.counts] for p in POWERS])[:, None].float()
+        noise = torch.tensor(NOISES)[None, :, None]
+        strength = (power / shapes).median(-1, keepdim=True).values.log().expand(-1, len(NOISES), -1)
+        for _ in range(8):  # Fisher scoring of log c, for all p and n at once
+            signal = strength.exp() * shapes
+            share = signal / (signal + noise)
+            slope = (share * (power / (signal + noise) - 1)).mean(-1, keepdim=True)
+            strength = strength + (slope / share.square().mean(-1, keepdim=True).clamp_min(1e-6)).clamp(-1, 1)
+        expected = strength.exp() * shapes + noise
+        return float((expected.log() + power / expected).mean(-1).min())

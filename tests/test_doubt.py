@@ -1,0 +1,130 @@
+"""The witness of the power spectrum, the choice of a kernel by it, and how much of a picture is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY
+
+from benchmarks.split import case
+from kf_core import Settings, load_prior, super_resolve
+from kf_core.method.degradation import Degradation, bicubic
+from kf_core.method.doubt import changed, choose_kernel, residual, sentence, share
+from kf_core.method.finish import finish
+from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
+from kf_core.method.schedule import NoiseSchedule
+from kf_core.method.spectrum import Spectrum
+from kf_core.pixels import to_array, to_tensor
+from kf_core.progress import Monitor
+
+torch.set_num_threads(1)
+
+
+def scene(height: int, width: int, power: float, seed: int = 0) -> torch.Tensor:
+    """Noise (1, 3, height, width) with a spectrum of |f|^-power: what the witness takes photographs for."""
+    random = torch.Generator().manual_seed(seed)
+    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
+    radius = (rows.square() + columns.square()).clamp_min(1 / max(height, width) ** 2)
+    white = torch.fft.fft2(torch.randn(height, width, generator=random))
+    plane = torch.fft.ifft2(white * radius ** (-power / 4)).real
+    return (0.4 * plane / plane.std()).expand(1, 3, -1, -1)
+
+
+def line(length: int) -> torch.Tensor:
+    kernel = torch.zeros(24, 24)
+    kernel[11:13, 12 - length // 2 : 12 + length // 2] = 1
+    return normalise(kernel)
+
+
+def box(side: int) -> torch.Tensor:
+    kernel = torch.zeros(24, 24)
+    kernel[12 - side // 2 : 12 + side // 2, 12 - side // 2 : 12 + side // 2] = 1
+    return normalise(kernel)
+
+
+@pytest.mark.parametrize("truth", ["box", "line", "gauss"])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_on_a_scene_of_its_own_model_the_true_kernel_has_the_least_misfit(truth, scale):
+    kernels = {"box": box(10), "line": line(14), "gauss": gaussian_kernel(24, 2.5)}
+    others = {
+        "narrow": gaussian_kernel(24, 1.2),
+        "wide": gaussian_kernel(24, 4.5),
+        "turned": line(14).T,
+        "small": box(6),
+    }
+    lr = Degradation(24, scale, "canvas")(scene(96 * scale + 24 - scale, 80 * scale + 24 - scale, 2.0), kernels[truth])
+    spectrum = Spectrum(lr, scale)
+    misfits = {name: spectrum.misfit(kernel) for name, kernel in (kernels | others).items()}
+    assert min(misfits, key=misfits.__getitem__) == truth
+    assert sorted(misfits.values())[1] - misfits[truth] > 0.005
+
+
+def test_a_scene_that_lies_flat_is_not_taken_for_a_kernel():
+    tall = scene(404, 404 * 2, 2.0)[..., ::2]  # detail twice as fine from column to column
+    spectrum = Spectrum(Degradation(24, 4, "canvas")(tall, box(8)), 4)
+    before = spectrum.misfit(box(8))
+    spectrum.settle(box(8))
+    assert spectrum.misfit(box(8)) < before - 0.01
+
+
+def test_a_correction_keeps_a_kernel_a_kernel_in_the_middle():
+    for correction in [(0.0, 0.0, 0.0, 0.0), (0.2, -0.1, 0.15, 0.5), (-0.25, 0.25, -0.25, -0.3)]:
+        kernel = changed(torch.from_numpy(case(0).kernel).roll((1, -2), (0, 1)), correction)
+        assert float(kernel.sum()) == pytest.approx(1, abs=1e-5) and float(kernel.min()) >= 0
+        assert (centre_of_mass(kernel) - 11.5).abs().max() < 0.1
+    spread = [float(changed(gaussian_kernel(24, 2.0), (size, 0.0, 0.0, 0.0)).max()) for size in (-0.2, 0.0, 0.2)]
+    assert spread == sorted(spread, reverse=True)
+
+
+def test_a_squeezed_kernel_is_set_right_and_a_foreign_one_replaced():
+    pair = case(12)  # a box
+    lr, truth = to_tensor(pair.lr), torch.from_numpy(pair.kernel)
+    squeezed = changed(truth, (-0.15, 0.15, 0.0, 0.0))
+    chosen = choose_kernel(lr, squeezed, 4, Monitor())
+    assert not chosen.simple and chosen.margin > 0.1
+    assert cosine_similarity(chosen.kernel, truth) > cosine_similarity(squeezed, truth) + 0.03
+    assert choose_kernel(lr, line(22).T, 4, Monitor()).simple
+
+
+def test_the_share_falls_with_what_stays_unexplained_and_where_no_blur_is_seen():
+    assert [share(rms, 1.0) for rms in (0.1, 0.5, 1.0, 3.0, 30.0)] == sorted(
+        (share(rms, 1.0) for rms in (0.1, 0.5, 1.0, 3.0, 30.0)), reverse=True
+    )
+    assert 0 <= share(30.0, 1.0) < 0.01 and share(0.5, 1.0) > 0.5 and share(0.5, 0.0) == 0 == share(0.5, -1.0)
+    assert len({sentence(value, simple) for value in (0.0, 0.3, 0.9) for simple in (True, False)}) == 5
+
+
+def test_confidence_tells_a_true_kernel_from_a_wrong_one_and_from_a_flat_photo():
+    pair = case(0)
+    lr, truth = to_tensor(pair.lr)[..., 8:56, 8:56], torch.from_numpy(pair.kernel)
+    prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
+
+    def confidence(photo, kernel):
+        made = finish(photo, kernel, 4, prior, NoiseSchedule(), quick, torch.Generator().manual_seed(0), Monitor())
+        spectrum = Spectrum(photo, 4)
+        margin = spectrum.misfit(gaussian_kernel(24, 1.2)) - spectrum.misfit(kernel)
+        return share(residual(photo, made, kernel, 4), margin)
+
+    right, wrong = confidence(lr, truth), confidence(lr, torch.from_numpy(case(22).kernel))
+    assert right > wrong + 0.2 and right > 0.4
+    assert confidence(torch.full_like(lr, 0.1), truth) < 0.05
+
+
+@pytest.mark.parametrize("what", ["flat", "noise", "sharp"])
+def test_a_photo_that_says_nothing_becomes_the_plain_enlargement_without_an_error(what):
+    random = np.random.default_rng(0)
+    photos = {
+        "flat": np.full((40, 44, 3), 90, np.uint8),
+        "noise": random.integers(0, 256, (40, 44, 3), dtype=np.uint8),
+        "sharp": to_array(bicubic(to_tensor(case(8, 112).hr), 112, 112), np.uint8(0))[:48, :48],
+    }
+    settings = Settings.preset("fast").with_overrides([*TINY, "doubt=True", "finish.steps=3"])
+    result = super_resolve(photos[what], settings)
+    plain = to_array(bicubic(to_tensor(photos[what]), *result.image.shape[:2]), photos[what])
+    assert 0 <= result.report["confidence"] < 0.3 and result.report["confidence_sentence"]
+    error = np.square(result.image.astype(float) - plain).mean()
+    signal = max(np.square(plain - plain.mean()).mean(), 1.0)
+    assert error < 0.02 * signal
