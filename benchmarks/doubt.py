@@ -23,7 +23,7 @@ from kf_core import Settings, load_prior, recover_kernel
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
 from kf_core.method.degradation import bicubic
-from kf_core.method.doubt import choose_kernel, residual, share
+from kf_core.method.doubt import believed, choose_kernel
 from kf_core.method.finish import finish
 from kf_core.method.kernel import cosine_similarity
 from kf_core.method.schedule import NoiseSchedule
@@ -48,7 +48,7 @@ def cases(name: str) -> list[tuple[Pair, np.ndarray]]:
     return [(split.case(i), kernels[f"{i:02d}"]) for i in split.HALVES[name.removeprefix("split-")]]
 
 
-def run_case(case: Pair, recovered: np.ndarray, prior, believed: bool) -> tuple[dict, list]:
+def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple[dict, list]:
     """One row of the table, and its pictures."""
     settings, schedule, lr = Settings.preset("fast").finish, NoiseSchedule(), to_tensor(case.lr)
     truth, first = torch.from_numpy(case.kernel), torch.from_numpy(recovered)
@@ -60,13 +60,13 @@ def run_case(case: Pair, recovered: np.ndarray, prior, believed: bool) -> tuple[
 
     chosen = choose_kernel(lr, first, SCALE, Monitor())
     whole = finished(chosen.kernel)
-    confidence = share(residual(lr, whole, chosen.kernel, SCALE), chosen.margin)
-    result = to_array(torch.lerp(plain, whole, confidence), case.hr)
+    mixed, confidence = believed(lr, whole, chosen, SCALE)
+    result = to_array(mixed, case.hr)
     row = {
         "case": case.name,
         "cosine": cosine_similarity(first, truth),
         "cosine, weighed": cosine_similarity(chosen.kernel, truth),
-        "gain": psnr(to_array(finished(first), case.hr), case.hr) - baseline if believed else float("nan"),
+        "gain": psnr(to_array(finished(first), case.hr), case.hr) - baseline if undoubted else float("nan"),
         "gain, weighed, all of it": psnr(to_array(whole, case.hr), case.hr) - baseline,
         "gain, weighed": psnr(result, case.hr) - baseline,
         "confidence": confidence,
@@ -74,6 +74,12 @@ def run_case(case: Pair, recovered: np.ndarray, prior, believed: bool) -> tuple[
     }
     pictures = [case.lr, to_array(plain, case.hr), result, case.hr, case.kernel, chosen.kernel.numpy()]
     return row, pictures
+
+
+def line(row: dict) -> str:
+    """A row of the table, in Markdown."""
+    styles = {key: ".3f" if key.startswith("co") else "+.2f" for key in row}
+    return "| " + " | ".join(format(v, styles[k]) if isinstance(v, float) else str(v) for k, v in row.items()) + " |"
 
 
 def main() -> None:
@@ -92,15 +98,10 @@ def main() -> None:
             print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
         rows.append(row)
         sheet.append(pictures)
-        cells = (format(v, ".3f" if "co" in k else "+.2f") if isinstance(v, float) else str(v) for k, v in row.items())
-        print("| " + " | ".join(cells) + " |", flush=True)
+        print(line(row), flush=True)
     for word, of in (("mean", np.mean), ("worst", np.min)):
         numbers = {k: float(of([row[k] for row in rows])) for k, v in rows[0].items() if isinstance(v, float)}
-        print(
-            f"| **{word}** | "
-            + " | ".join(format(v, ".3f" if "co" in k else "+.2f") for k, v in numbers.items())
-            + " | |"
-        )
+        print(line({"case": f"**{word}**", **numbers, "simple": ""}))
     heads = ["input", "bicubic", "result", "truth", "true kernel", "kernel"]
     picture = contact_sheet(sheet, heads, [row["case"] for row in rows], height=192)
     write_picture(RESULTS / f"doubt_{chosen.cases}.jpg", Picture(picture))

@@ -37,12 +37,17 @@ def pair(photo: int, kernel: int, crop: int = 0) -> Pair:
     hr = read_picture(PHOTOS[photo]).pixels
     taps = np.load(KERNELS[kernel]).astype(np.float32)
     taps /= taps.sum()
+    return shrunk(case_name(photo, kernel), hr, taps, crop)
+
+
+def shrunk(name: str, hr: np.ndarray, taps: np.ndarray, crop: int = 0) -> Pair:
+    """A photograph shrunk with a kernel; of both, the middle `crop` LR pixels are kept, or all where that is fewer."""
     lr = to_array(Degradation(taps.shape[0], SCALE)(to_tensor(hr), torch.from_numpy(taps)), hr)
-    if crop:
-        top, left = (lr.shape[0] - crop) // 2, (lr.shape[1] - crop) // 2
-        lr = lr[top : top + crop, left : left + crop]
-        hr = hr[SCALE * top : SCALE * (top + crop), SCALE * left : SCALE * (left + crop)]
-    return Pair(case_name(photo, kernel), hr, lr, taps)
+    height, width = (min(crop or side, side) for side in lr.shape[:2])
+    top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
+    lr = lr[top : top + height, left : left + width]
+    hr = hr[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
+    return Pair(name, hr, lr, taps)
 
 
 def luma(image: np.ndarray) -> np.ndarray:

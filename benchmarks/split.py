@@ -6,15 +6,13 @@ number and five of the photographs are there to tune on; the other halves are lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from benchmarks.kf144 import SCALE, Pair
+from benchmarks.kf144 import Pair, shrunk
 from kf_core.files.picture import read_picture
-from kf_core.method.degradation import Degradation
-from kf_core.pixels import to_array, to_tensor
 
 FOLDER = Path(__file__).parent / "data" / "held_out"
 PHOTOS = sorted(FOLDER.glob("*.png"))
@@ -90,9 +88,14 @@ def box(random: np.random.Generator) -> np.ndarray:
 FAMILIES = (shake, disc, line, polygon, blobs, gaussian, box)
 
 
+def family(index: int) -> Callable[[np.random.Generator], np.ndarray]:
+    """Both halves have the same ones in the same order."""
+    return FAMILIES[index // 2 % len(FAMILIES)]
+
+
 def kernel(index: int) -> np.ndarray:
     """(24, 24) float32, sum 1, its centre of mass within a tenth of a tap of the middle."""
-    drawn = FAMILIES[index // 2 % len(FAMILIES)](np.random.default_rng([SEED, index])).astype(np.float64)
+    drawn = family(index)(np.random.default_rng([SEED, index])).astype(np.float64)
     y, x = grid()
     for axis, along in ((0, y), (1, x)):
         drawn = np.roll(drawn, -round(FINE * float((drawn * along).sum() / drawn.sum())), axis)
@@ -102,12 +105,7 @@ def kernel(index: int) -> np.ndarray:
 
 def case(index: int, crop: int = 64) -> Pair:
     """Kernel `index` on the middle `crop` LR pixels of a photograph of its own half."""
-    taps = kernel(index)
     photo = PHOTOS[index // 2 % 5 * 2 + index % 2]
-    hr = read_picture(photo).pixels
-    lr = to_array(Degradation(KERNEL_SIZE, SCALE)(to_tensor(hr), torch.from_numpy(taps)), hr)
-    height, width = (min(crop, side) for side in lr.shape[:2])
-    top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
-    lr = lr[top : top + height, left : left + width]
-    hr = hr[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
-    return Pair(f"{photo.stem} x {index:02d}_{FAMILIES[index // 2 % len(FAMILIES)].__name__}", hr, lr, taps)
+    return shrunk(
+        f"{photo.stem} x {index:02d}_{family(index).__name__}", read_picture(photo).pixels, kernel(index), crop
+    )

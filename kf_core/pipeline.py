@@ -16,8 +16,8 @@ from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
 from kf_core.estimates import check_memory, plan
 from kf_core.method.adapt import Prior, phase_one
 from kf_core.method.crop import informative_crop
-from kf_core.method.degradation import Degradation, bicubic
-from kf_core.method.doubt import Choice, choose_kernel, residual, sentence, share
+from kf_core.method.degradation import Degradation
+from kf_core.method.doubt import believed, choose_kernel, residual, sentence
 from kf_core.method.finish import finish
 from kf_core.method.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
 from kf_core.method.networks.patch_diffusion import PatchDiffusion
@@ -142,10 +142,14 @@ def _phases(
 
     kernel, result, choice, confidence = known, None, None, None
     if kernel is None:
-        kernel, result = phase_two(lr, network, schedule, settings, generator, monitor)
+        top, left, height, width = monitor.region = informative_crop(lr, settings.kernel_crop)
+        crop = lr[:, :, top : top + height, left : left + width]
+        kernel, result = phase_two(crop, network, schedule, settings, generator, monitor)
         if settings.doubt:
-            choice, result = weighed(lr, kernel, settings, monitor), None
+            choice = choose_kernel(crop, kernel, scale, monitor)
             kernel = choice.kernel
+        if settings.doubt or crop.shape != lr.shape:
+            result = None
     elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
         result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
@@ -154,8 +158,7 @@ def _phases(
         given = known is not None
         result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, kernel_known=given)
         if choice is not None and bool(torch.isfinite(result).all()):
-            confidence = share(residual(lr, result, kernel, scale), choice.margin)
-            result = torch.lerp(bicubic(lr, *result.shape[-2:]), result, confidence)
+            result, confidence = believed(lr, result, choice, scale)
 
     if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
         raise Diverged()
@@ -168,32 +171,22 @@ def _phases(
 
 
 def phase_two(
-    lr: Tensor,
+    crop: Tensor,
     prior: PatchDiffusion,
     schedule: NoiseSchedule,
     settings: Settings,
     generator: torch.Generator,
     monitor: Monitor,
 ) -> tuple[Tensor, Tensor | None]:
-    """The kernel (K, K) at full scale; the image (1, 3, H, W) if Algorithm 1 walked the whole photo at that scale."""
+    """The kernel (K, K) at full scale; the crop's image (1, 3, H, W) if Algorithm 1 walked it at that scale."""
     scale, size, recovery = settings.scale, settings.kernel_size, settings.recovery
     walked = settings.search_scale
-    top, left, height, width = informative_crop(lr, settings.kernel_crop)
-    crop = lr[:, :, top : top + height, left : left + width]
     degradation = Degradation(matching_size(size, scale, walked), walked, recovery.padding)
-    monitor.region = (top, left, height, width)
     found = recover(crop, degradation, prior, schedule, recovery, generator, monitor)
-    whole = walked == scale and crop.shape == lr.shape
     kernel = found.kernel if walked == scale else resample_kernel(found.kernel, walked, size, scale)
     if not settings.refine.rounds:
-        return kernel, found.image if whole else None
+        return kernel, found.image if walked == scale else None
     return refine_kernel(crop, kernel, scale, prior, schedule, settings.refine, generator, monitor), None
-
-
-def weighed(lr: Tensor, kernel: Tensor, settings: Settings, monitor: Monitor) -> Choice:
-    """Which kernel the part of the photo supports that the search walked on."""
-    top, left, height, width = informative_crop(lr, settings.kernel_crop)
-    return choose_kernel(lr[:, :, top : top + height, left : left + width], kernel, settings.scale, monitor)
 
 
 def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kf_core.method.degradation import Degradation, inner
+from kf_core.method.degradation import Degradation, bicubic, inner
 from kf_core.method.kernel import centre_of_mass, gaussian_kernel, normalise
 from kf_core.method.spectrum import Spectrum
 from kf_core.progress import Monitor, preview
@@ -28,7 +28,7 @@ FLOOR = 0.03  # of the largest tap: what is below is what a search leaves in the
 LIMITS = ((-0.25, 0.25),) * 3 + ((-0.3, 1.0),)  # of a correction: log size, two stretches, log of the taps' exponent
 STEPS = (0.15, 0.075, 0.0375)  # of the search for one
 PENALTY = 0.1  # nats per LR pixel and unit of a correction, squared
-EXPLAINED, FALL = 0.62, 0.36  # of the share: fitted on the tuning half of benchmarks/split.py (docs/results.md)
+EXPLAINED, FALL = 0.62, 0.36  # of the share: fitted on the tuning half of benchmarks/split.py
 FAINT = 0.02  # nats per LR pixel: below, there is no sign of any blur
 SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
 
@@ -67,7 +67,7 @@ def correct(kernel: Tensor, spectrum: Spectrum, monitor: Monitor) -> tuple[Tenso
     """The copy of a kernel (K, K) that explains the spectrum best, and its misfit.
 
     A coordinate search over its size, its stretch along the axes and along the diagonals, and its sharpness. Four
-    numbers within narrow limits: freely fitted to the spectrum, kernels get worse (docs/results.md).
+    numbers within narrow limits: the spectrum sees no phase, so kernels freely fitted to it get worse.
     """
     best = (0.0,) * 4
     spectrum.settle(changed(kernel, best))
@@ -126,6 +126,12 @@ def share(unexplained: float, margin: float) -> float:
     holds = EXPLAINED - FALL * math.log(max(unexplained, 0.25))
     blurred = 1 - math.exp(-max(margin, 0) / FAINT)
     return min(1.0, max(0.0, holds)) * blurred
+
+
+def believed(lr: Tensor, image: Tensor, chosen: Choice, scale: int) -> tuple[Tensor, float]:
+    """What to show of the finished image (1, 3, H, W), mixed with the bicubic enlargement, and the share of it."""
+    confidence = share(residual(lr, image, chosen.kernel, scale), chosen.margin)
+    return torch.lerp(bicubic(lr, *image.shape[-2:]), image, confidence), confidence
 
 
 def sentence(confidence: float, simple: bool) -> str:
