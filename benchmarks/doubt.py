@@ -35,8 +35,8 @@ RECOVERED = RESULTS / "split_recovered.npz"
 
 def search() -> None:
     """The kernels of the split, recovered and not doubted."""
-    settings = Settings.preset("fast", doubt=False)
-    np.savez_compressed(RECOVERED, **{f"{i:02d}": recover_kernel(split.case(i).lr, settings).kernel for i in range(24)})
+    settings, indices = Settings.preset("fast", doubt=False), (*split.TUNING, *split.FINAL)
+    np.savez_compressed(RECOVERED, **{f"{i:02d}": recover_kernel(split.case(i).lr, settings).kernel for i in indices})
 
 
 def cases(name: str) -> list[tuple[Pair, np.ndarray]]:
@@ -45,7 +45,7 @@ def cases(name: str) -> list[tuple[Pair, np.ndarray]]:
         rows = json.loads((RESULTS / "kf12_fast.json").read_text())["rows"]
         return [(pair(i, i, 112), np.array(row["kernel"], np.float32)) for i, row in enumerate(rows)]
     kernels = np.load(RECOVERED)
-    return [(split.case(i), kernels[f"{i:02d}"]) for i in split.HALVES[name.removeprefix("split-")]]
+    return [(split.case(i), kernels[f"{i:02d}"]) for i in (split.FINAL if name == "split-final" else split.TUNING)]
 
 
 def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple[dict, list]:

@@ -48,13 +48,18 @@ class Spectrum:
         radius = (rows[:, :, None, None].square() + columns[None, None].square()).clamp_min(self.lowest**2)
         self.falloff = {p: radius ** (-p / 2) for p in POWERS}
 
-    def settle(self, kernel: Tensor) -> None:
-        """Takes the lie of the scene that suits a roughly right kernel best: horizons are not the camera's doing."""
+    def settle(self, kernel: Tensor) -> float:
+        """Takes the lie of the scene that suits a roughly right kernel best: horizons are not the camera's doing.
+
+        Returns its misfit there.
+        """
         found = {}
         for stretch in LIES:
             self.lie(stretch)
             found[stretch] = self.misfit(kernel)
-        self.lie(min(found, key=found.__getitem__))
+        best = min(found, key=found.__getitem__)
+        self.lie(best)
+        return found[best]
 
     def _aliases(self, side: int) -> Tensor:
         """(side, s): cycles per HR pixel that an LR frequency stands for, itself first."""
