@@ -3,7 +3,7 @@
 Kernels recovered by the `fast` preset, once believed as they are and once weighed (kf_core/method/doubt.py): cosine
 with the truth, gain over bicubic, confidence. The search takes minutes a case, so its kernels are kept in
 benchmarks/results/split_recovered.npz (64 x 64 crops) and kf12_fast.json; what follows it is run anew. --search runs
-the search too and writes the former.
+the search too and writes the former. The rows are kept for benchmarks/calibration.py.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def main() -> None:
     for word, of in (("mean", np.mean), ("worst", np.min)):
         numbers = {k: float(of([row[k] for row in rows])) for k, v in rows[0].items() if isinstance(v, float)}
         print(line({"case": f"**{word}**", **numbers, "simple": ""}))
+    (RESULTS / f"doubt_{chosen.cases}.json").write_text(json.dumps(rows, indent=1) + "\n")
     heads = ["input", "bicubic", "result", "truth", "true kernel", "kernel"]
     picture = contact_sheet(sheet, heads, [row["case"] for row in rows], height=192)
     write_picture(RESULTS / f"doubt_{chosen.cases}.jpg", Picture(picture))
