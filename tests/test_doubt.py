@@ -12,7 +12,7 @@ from tiny import TINY
 from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
 from kf_core.method.degradation import Degradation, bicubic
-from kf_core.method.doubt import changed, choose_kernel, clutter, residual, sentence, share
+from kf_core.method.doubt import changed, choose_kernel, clutter, edge, residual, sentence, share
 from kf_core.method.finish import finish
 from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
 from kf_core.method.schedule import NoiseSchedule
@@ -89,13 +89,14 @@ def test_a_squeezed_kernel_is_set_right_and_a_foreign_one_replaced():
     assert choose_kernel(lr, line(22).T, 4, Monitor()).simple
 
 
-def test_the_share_falls_with_clutter_with_what_stays_unexplained_and_where_no_blur_is_seen():
-    by_residual = [share(rms, 1.0, 0.2) for rms in (0.1, 1.0, 2.0, 3.0, 30.0)]
-    by_clutter = [share(0.5, 1.0, cluttered) for cluttered in (0.1, 0.3, 0.4, 0.6, 1.0)]
-    for shares in (by_residual, by_clutter):
+def test_the_share_falls_with_whatever_speaks_against_the_kernel_and_where_no_blur_is_seen():
+    by_residual = [share(rms, 1.0, 0.2, 0.0) for rms in (0.1, 1.0, 2.0, 3.0, 30.0)]
+    by_clutter = [share(0.5, 1.0, cluttered, 0.0) for cluttered in (0.1, 0.3, 0.4, 0.6, 1.0)]
+    by_edge = [share(0.5, 1.0, 0.2, height) for height in (0.0, 0.05, 0.2, 0.4, 1.0)]
+    for shares in (by_residual, by_clutter, by_edge):
         assert shares == sorted(shares, reverse=True) and shares[0] > 0.5 and shares[-1] == 0
         assert shares[0] > shares[2]
-    assert share(0.5, 0.0, 0.2) == 0 == share(0.5, -1.0, 0.2) and share(0.5, 0.01, 0.2) < 0.3
+    assert share(0.5, 0.0, 0.2, 0.0) == 0 == share(0.5, -1.0, 0.2, 0.0) and share(0.5, 0.01, 0.2, 0.0) < 0.3
     assert len({sentence(value, simple) for value in (0.0, 0.3, 0.9) for simple in (True, False)}) == 5
 
 
@@ -103,6 +104,13 @@ def test_a_kernel_found_has_little_clutter_and_one_not_found_much():
     found, grey = torch.from_numpy(case(2).kernel), torch.full((24, 24), 1 / 576)
     assert clutter(found) < 0.15 and clutter(0.5 * found + 0.5 * grey) > clutter(found) + 0.2
     assert clutter(7 * found) == pytest.approx(clutter(found), abs=1e-6)
+
+
+def test_a_kernel_that_runs_off_its_grid_is_seen():
+    inside, middle = torch.from_numpy(case(12).kernel), gaussian_kernel(24, 2.0)
+    assert edge(inside) == 0 and edge(middle) < 0.01
+    assert edge(middle.roll(10, 1)) > 0.9 and edge(middle.roll(-10, 0)) > 0.9
+    assert edge(torch.full((24, 24), 1 / 576)) == 1
 
 
 def test_what_a_search_leaves_in_a_corner_does_not_move_the_kernel():
@@ -122,7 +130,7 @@ def test_confidence_tells_a_true_kernel_from_a_wrong_one_and_from_a_flat_photo()
         made = finish(photo, kernel, 4, prior, NoiseSchedule(), quick, torch.Generator().manual_seed(0), Monitor())
         spectrum = Spectrum(photo, 4)
         margin = spectrum.misfit(gaussian_kernel(24, 1.2)) - spectrum.misfit(kernel)
-        return share(residual(photo, made, kernel, 4), margin, clutter(kernel))
+        return share(residual(photo, made, kernel, 4), margin, clutter(kernel), edge(kernel))
 
     right, wrong = confidence(lr, truth), confidence(lr, torch.from_numpy(case(19).kernel))
     assert right > wrong + 0.2 and right > 0.4

@@ -28,8 +28,9 @@ FLOOR = 0.1  # of the largest tap, taken off every tap: what a search leaves in 
 LIMITS = ((-0.25, 0.25),) * 3 + ((-0.3, 1.0),)  # of a correction: log size, two stretches, log of the taps' exponent
 STEPS = (0.15, 0.075, 0.0375)  # of the search for one
 PENALTY = 0.1  # nats per LR pixel and unit of a correction, squared
-MOST = 0.75  # of a picture that is believed; this and the next three: fitted on benchmarks/split.py's part to tune on
+MOST = 0.75  # of a picture that is believed; this and the next lines: fitted on benchmarks/split.py's part to tune on
 CLEAN, CLUTTERED = 0.25, 3.0  # a kernel's clutter that costs nothing, and what the share loses for each unit above
+INSIDE, OUTSIDE = 0.1, 0.3  # height at the grid's edge, of the largest tap, that costs nothing and that costs all
 FAINT = 0.03  # nats per LR pixel: below, there is no sign of any blur
 EXPLAINED = 1.2  # grey levels of RMS: a picture that leaves more unexplained is worth less, at e times as much nothing
 SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
@@ -44,12 +45,14 @@ class Choice:
         simple: no recovered kernel was better than a Gaussian.
         margin: nats per LR pixel by which `kernel` explains the photo's spectrum better than almost no blur does.
         clutter: 0..1, `clutter` of the recovered kernel.
+        edge: 0..1, `edge` of `kernel`.
     """
 
     kernel: Tensor
     simple: bool
     margin: float
     clutter: float
+    edge: float
 
 
 def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -> Choice:
@@ -63,7 +66,8 @@ def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -
     kernel, misfit = correct(recovered.cpu(), spectrum, monitor)
     better = misfit < simple_misfit - SMALL
     margin = misfits[0] - min(misfit, simple_misfit)
-    chosen = Choice((kernel if better else simple).to(recovered), not better, margin, clutter(recovered))
+    best = (kernel if better else simple).to(recovered)
+    chosen = Choice(best, not better, margin, clutter(recovered), edge(best))
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, chosen.kernel))
     return chosen
 
@@ -128,22 +132,33 @@ def clutter(kernel: Tensor) -> float:
     return float(normalise(kernel).clamp_max(FLOOR * normalise(kernel).max()).sum())
 
 
-def share(unexplained: float, margin: float, cluttered: float) -> float:
+def edge(kernel: Tensor) -> float:
+    """0..1: the largest of the two outermost rows and columns of taps, as a part of the largest of all.
+
+    A kernel that runs off its grid is none: the search went astray, or the grid is too small for the truth.
+    """
+    around = kernel.clone()
+    around[2:-2, 2:-2] = 0
+    return float(around.max() / kernel.max())
+
+
+def share(unexplained: float, margin: float, cluttered: float, reaching: float) -> float:
     """0..1: how much of the finished picture to take; the rest is the bicubic enlargement.
 
     Args:
         unexplained: `residual` of the finished picture.
-        margin, cluttered: of the Choice.
+        margin, cluttered, reaching: margin, clutter and edge of the Choice.
     """
     clear = max(0.0, MOST - CLUTTERED * max(0.0, cluttered - CLEAN))
     blurred = 1 - math.exp(-max(margin, 0) / FAINT)
     explained = 1 - math.log(max(unexplained, EXPLAINED) / EXPLAINED)
-    return clear * blurred * max(0.0, explained)
+    inside = 1 - (reaching - INSIDE) / (OUTSIDE - INSIDE)
+    return clear * blurred * max(0.0, explained) * min(1.0, max(0.0, inside))
 
 
 def believed(lr: Tensor, image: Tensor, chosen: Choice, scale: int) -> tuple[Tensor, float]:
     """What to show of the finished image (1, 3, H, W), mixed with the bicubic enlargement, and the share of it."""
-    confidence = share(residual(lr, image, chosen.kernel, scale), chosen.margin, chosen.clutter)
+    confidence = share(residual(lr, image, chosen.kernel, scale), chosen.margin, chosen.clutter, chosen.edge)
     return torch.lerp(bicubic(lr, *image.shape[-2:]), image, confidence), confidence
 
 
