@@ -59,7 +59,10 @@ def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -
     """The recovered kernel (K, K), corrected, or a Gaussian: whichever explains the spectrum of (1, 3, h, w) better."""
     spectrum, size = Spectrum(lr, scale), recovered.shape[-1]
     gaussians = [gaussian_kernel(size, width * scale) for width in WIDTHS]
-    misfits = [spectrum.settle(kernel) for kernel in gaussians]
+    misfits = []
+    for kernel in gaussians:
+        monitor.check()
+        misfits.append(spectrum.settle(kernel))
     monitor.step("weigh_kernel", 1, 3, partial(preview, lr, recovered))
     simple, simple_misfit = correct(gaussians[misfits.index(min(misfits))], spectrum, monitor)
     monitor.step("weigh_kernel", 2, 3, partial(preview, lr, recovered))
@@ -101,7 +104,7 @@ def correct(kernel: Tensor, spectrum: Spectrum, monitor: Monitor) -> tuple[Tenso
 def changed(kernel: Tensor, correction: tuple[float, ...]) -> Tensor:
     """The kernel (K, K) resized, stretched and sharpened by a correction, its centre of mass in the middle."""
     size, along, across, sharpness = correction
-    kernel = normalise((kernel - FLOOR * kernel.max()).clamp_min(0))
+    kernel = normalise(lowered(kernel))
     middle = (kernel.shape[-1] - 1) / 2
     stretch = torch.tensor([[math.exp(size + along), across], [across, math.exp(size - along)]])
     for _ in range(2):  # sharpening moves the centre of mass a little
@@ -124,12 +127,17 @@ def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
     return float(inner(degradation(image, kernel) - lr, edge).square().mean().sqrt() * 127.5)
 
 
+def lowered(kernel: Tensor) -> Tensor:
+    """A kernel (K, K) without what lies below FLOOR of its largest tap; its sum is less than before."""
+    return (kernel - FLOOR * kernel.max()).clamp_min(0)
+
+
 def clutter(kernel: Tensor) -> float:
-    """0..1: the share of a kernel's mass that changed() takes off: what of every tap lies below FLOOR of the largest.
+    """0..1: the share of a kernel's mass that `lowered` takes off.
 
     Where a search finds the kernel, it is a fifth to a third; where it fails, taps far from the middle stay grey.
     """
-    return float(normalise(kernel).clamp_max(FLOOR * normalise(kernel).max()).sum())
+    return 1 - float(lowered(kernel).sum() / kernel.sum())
 
 
 def edge(kernel: Tensor) -> float:
