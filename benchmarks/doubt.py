@@ -2,8 +2,9 @@
 
 Kernels recovered by the `fast` preset, once believed as they are and once weighed (kf_core/method/doubt.py): cosine
 with the truth, gain over bicubic, confidence. The search takes minutes a case, so its kernels are kept in
-benchmarks/results/split_recovered.npz (64 x 64 crops) and kf12_fast.json; what follows it is run anew. --search runs
-the search too and writes the former. The rows are kept for benchmarks/calibration.py.
+benchmarks/results/split_recovered.npz (crops of 64 x 64 to tune on, of 112 x 112 in the final part) and kf12_fast.json;
+what follows it is run anew. --search runs the search of a part of the split too. The rows are kept for
+benchmarks/calibration.py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -31,21 +33,29 @@ from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
 
 RECOVERED = RESULTS / "split_recovered.npz"
+PARTS = {"split-tuning": split.TUNING, "split-final": split.FINAL}
 
 
-def search() -> None:
-    """The kernels of the split, recovered and not doubted."""
-    settings, indices = Settings.preset("fast", doubt=False), (*split.TUNING, *split.FINAL)
-    np.savez_compressed(RECOVERED, **{f"{i:02d}": recover_kernel(split.case(i).lr, settings).kernel for i in indices})
+def crop(index: int) -> int:
+    """LR pixels per side of a case of the split: what a user's photo has in the final part, less to tune on."""
+    return 112 if index in split.FINAL else 64
 
 
-def cases(name: str) -> list[tuple[Pair, np.ndarray]]:
+def search(indices: Iterable[int]) -> None:
+    """Recovers kernels of the split without doubt, and puts them among those that are there."""
+    settings, kernels = Settings.preset("fast", doubt=False), dict(np.load(RECOVERED)) if RECOVERED.exists() else {}
+    for index in indices:
+        kernels[f"{index:02d}"] = recover_kernel(split.case(index, crop(index)).lr, settings).kernel
+        np.savez_compressed(RECOVERED, **dict(sorted(kernels.items())))
+
+
+def cases(name: str) -> Iterable[tuple[Pair, np.ndarray]]:
     """(case, the kernel recovered for it) of "kf12", "split-tuning" or "split-final"."""
     if name == "kf12":
         rows = json.loads((RESULTS / "kf12_fast.json").read_text())["rows"]
-        return [(pair(i, i, 112), np.array(row["kernel"], np.float32)) for i, row in enumerate(rows)]
+        return ((pair(i, i, 112), np.array(row["kernel"], np.float32)) for i, row in enumerate(rows))
     kernels = np.load(RECOVERED)
-    return [(split.case(i), kernels[f"{i:02d}"]) for i in (split.FINAL if name == "split-final" else split.TUNING)]
+    return ((split.case(index, crop(index)), kernels[f"{index:02d}"]) for index in PARTS[name])
 
 
 def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple[dict, list]:
@@ -82,18 +92,12 @@ def line(row: dict) -> str:
     return "| " + " | ".join(format(v, styles[k]) if isinstance(v, float) else str(v) for k, v in row.items()) + " |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", choices=("kf12", "split-tuning", "split-final"), default="split-final")
-    parser.add_argument("--search", action="store_true", help="recover the split's kernels first")
-    parser.add_argument("--no-believed", action="store_true", help="leave out the column of the undoubted kernels")
-    chosen = parser.parse_args()
-    if chosen.search:
-        search()
+def measure(name: str, cases: Iterable[tuple[Pair, np.ndarray]], undoubted: bool) -> None:
+    """Prints the table of `cases`, and writes doubt_`name`.json and .jpg."""
     prior, rows, sheet = load_prior("bundled", "cpu").network, [], []
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
-    for case, recovered in cases(chosen.cases):
-        row, pictures = run_case(case, recovered, prior, not chosen.no_believed)
+    for case, recovered in cases:
+        row, pictures = run_case(case, recovered, prior, undoubted)
         if not rows:
             print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
         rows.append(row)
@@ -102,10 +106,21 @@ def main() -> None:
     for word, of in (("mean", np.mean), ("worst", np.min)):
         numbers = {k: float(of([row[k] for row in rows])) for k, v in rows[0].items() if isinstance(v, float)}
         print(line({"case": f"**{word}**", **numbers, "simple": ""}))
-    (RESULTS / f"doubt_{chosen.cases}.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (RESULTS / f"doubt_{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
     heads = ["input", "bicubic", "result", "truth", "true kernel", "kernel"]
     picture = contact_sheet(sheet, heads, [row["case"] for row in rows], height=192)
-    write_picture(RESULTS / f"doubt_{chosen.cases}.jpg", Picture(picture))
+    write_picture(RESULTS / f"doubt_{name}.jpg", Picture(picture))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", choices=("kf12", *PARTS), default="split-final")
+    parser.add_argument("--search", action="store_true", help="recover the kernels of a part of the split first")
+    parser.add_argument("--no-believed", action="store_true", help="leave out the column of the undoubted kernels")
+    chosen = parser.parse_args()
+    if chosen.search and chosen.cases in PARTS:
+        search(PARTS[chosen.cases])
+    measure(chosen.cases, cases(chosen.cases), not chosen.no_believed)
 
 
 if __name__ == "__main__":

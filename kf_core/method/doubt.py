@@ -3,9 +3,10 @@
 Two things are asked of every run:
     Which kernel? The recovered one, its size, shape and sharpness corrected a little, against the best Gaussian. The
         power spectrum of the photo decides (spectrum.py).
-    How much of its picture? A search that failed leaves clutter all over the grid, and a kernel that is plainly wrong
-        a picture that does not explain the photo. Such a picture is drawn back towards the bicubic enlargement: a
-        seventh of one that is 2 dB worse than bicubic is still better than it.
+    How much of its picture? A search that failed leaves clutter all over the grid, a photo whose spectrum no kernel
+        explains misleads the choice, and a kernel that is plainly wrong makes a picture that does not explain the
+        photo. Such a picture is drawn back towards the bicubic enlargement: a seventh of one that is 2 dB worse than
+        bicubic is still better than it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ FLOOR = 0.1  # of the largest tap, taken off every tap: what a search leaves in 
 LIMITS = ((-0.25, 0.25),) * 3 + ((-0.3, 1.0),)  # of a correction: log size, two stretches, log of the taps' exponent
 STEPS = (0.15, 0.075, 0.0375)  # of the search for one
 PENALTY = 0.1  # nats per LR pixel and unit of a correction, squared
-MOST = 0.75  # of a picture that is believed; this and the next lines: fitted on benchmarks/split.py's part to tune on
-CLEAN, CLUTTERED = 0.25, 3.0  # a kernel's clutter that costs nothing, and what the share loses for each unit above
-INSIDE, OUTSIDE = 0.1, 0.3  # height at the grid's edge, of the largest tap, that costs nothing and that costs all
+MOST = 0.8  # of a picture that is believed; this and the next lines: fitted on benchmarks/split.py's part to tune on
+SURE = 1.6  # the share without any doubt, if it could be more than MOST
+CLEAN, CLUTTERED = 0.25, 2.1  # a kernel's clutter that costs nothing, and what the share loses for each unit above
+STRANGE = 3.2  # what the share loses for each nat per LR pixel that the photo's spectrum departs from all models
+FEW, MANY = 64 * 64, 112 * 112  # LR pixels at which it does so; of more pixels both say less, up to as many as these
 FAINT = 0.03  # nats per LR pixel: below, there is no sign of any blur
 EXPLAINED = 1.2  # grey levels of RMS: a picture that leaves more unexplained is worth less, at e times as much nothing
 SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
@@ -45,14 +48,16 @@ class Choice:
         simple: no recovered kernel was better than a Gaussian.
         margin: nats per LR pixel by which `kernel` explains the photo's spectrum better than almost no blur does.
         clutter: 0..1, `clutter` of the recovered kernel.
-        edge: 0..1, `edge` of `kernel`.
+        excess: nats per LR pixel by which the spectrum departs from what `kernel` predicts, beyond chance.
+        pixels: LR pixels that all this was seen on.
     """
 
     kernel: Tensor
     simple: bool
     margin: float
     clutter: float
-    edge: float
+    excess: float
+    pixels: int
 
 
 def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -> Choice:
@@ -68,9 +73,9 @@ def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -
     monitor.step("weigh_kernel", 2, 3, partial(preview, lr, recovered))
     kernel, misfit = correct(recovered.cpu(), spectrum, monitor)
     better = misfit < simple_misfit - SMALL
-    margin = misfits[0] - min(misfit, simple_misfit)
-    best = (kernel if better else simple).to(recovered)
-    chosen = Choice(best, not better, margin, clutter(recovered), edge(best))
+    least, best = min(misfit, simple_misfit), (kernel if better else simple).to(recovered)
+    margin, excess = misfits[0] - least, least - spectrum.least
+    chosen = Choice(best, not better, margin, clutter(recovered), excess, lr.shape[-2] * lr.shape[-1])
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, chosen.kernel))
     return chosen
 
@@ -140,33 +145,18 @@ def clutter(kernel: Tensor) -> float:
     return 1 - float(lowered(kernel).sum() / kernel.sum())
 
 
-def edge(kernel: Tensor) -> float:
-    """0..1: the largest of the two outermost rows and columns of taps, as a part of the largest of all.
-
-    A kernel that runs off its grid is none: the search went astray, or the grid is too small for the truth.
-    """
-    around = kernel.clone()
-    around[2:-2, 2:-2] = 0
-    return float(around.max() / kernel.max())
-
-
-def share(unexplained: float, margin: float, cluttered: float, reaching: float) -> float:
-    """0..1: how much of the finished picture to take; the rest is the bicubic enlargement.
-
-    Args:
-        unexplained: `residual` of the finished picture.
-        margin, cluttered, reaching: margin, clutter and edge of the Choice.
-    """
-    clear = max(0.0, MOST - CLUTTERED * max(0.0, cluttered - CLEAN))
-    blurred = 1 - math.exp(-max(margin, 0) / FAINT)
+def share(unexplained: float, chosen: Choice) -> float:
+    """0..1: how much of the finished picture to take, if `unexplained` is its `residual`; the rest is bicubic."""
+    doubts = CLUTTERED * max(0.0, chosen.clutter - CLEAN) + STRANGE * max(0.0, chosen.excess)
+    clear = SURE - doubts * FEW / min(chosen.pixels, MANY)
+    blurred = 1 - math.exp(-max(chosen.margin, 0) / FAINT)
     explained = 1 - math.log(max(unexplained, EXPLAINED) / EXPLAINED)
-    inside = 1 - (reaching - INSIDE) / (OUTSIDE - INSIDE)
-    return clear * blurred * max(0.0, explained) * min(1.0, max(0.0, inside))
+    return min(MOST, max(0.0, clear)) * blurred * max(0.0, explained)
 
 
 def believed(lr: Tensor, image: Tensor, chosen: Choice, scale: int) -> tuple[Tensor, float]:
     """What to show of the finished image (1, 3, H, W), mixed with the bicubic enlargement, and the share of it."""
-    confidence = share(residual(lr, image, chosen.kernel, scale), chosen.margin, chosen.clutter, chosen.edge)
+    confidence = share(residual(lr, image, chosen.kernel, scale), chosen)
     return torch.lerp(bicubic(lr, *image.shape[-2:]), image, confidence), confidence
 
 

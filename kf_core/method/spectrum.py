@@ -21,6 +21,7 @@ from torch import Tensor
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
 NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey levels; 8-bit rounding is 1 / 12
 LIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
+EULER = 0.5772156649
 COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
 
 
@@ -41,6 +42,9 @@ class Spectrum:
         low = [(a[:, 0].abs() * scale * side < 1.5) for a, side in ((self.rows, height), (self.columns, width))]
         # The lowest frequencies are the window's own, the mean is gone, and of a real photo one half says it all.
         self.counts = ~(low[0][:, None] & low[1][None]) & (torch.arange(width) <= width // 2)[None]
+
+        # What the misfit would be on average, were the model the truth: E log P is log S - Euler's constant.
+        self.least = float(self.power[self.counts].clamp_min(1e-9).log().mean()) + 1 + EULER
 
     def lie(self, stretch: float) -> None:
         """Says how the scene itself lies: above 0 its detail is finer from row to row than from column to column."""
