@@ -24,6 +24,7 @@ from kf_core.method.networks.patch_diffusion import PatchDiffusion
 from kf_core.method.recover import recover
 from kf_core.method.refine import refine_kernel
 from kf_core.method.schedule import NoiseSchedule
+from kf_core.method.spectrum import noise_level
 from kf_core.pixels import as_pixels, to_array, to_tensor
 from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor, Progress
@@ -155,8 +156,8 @@ def _phases(
         result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
     monitor.region = whole
     if want_image and (result is None or settings.finish.method == "plug_and_play"):
-        given = known is not None
-        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, kernel_known=given)
+        given, noise = known is not None, noise_level(lr, kernel, scale) if choice is None else choice.noise
+        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, given, noise)
         if choice is not None and bool(torch.isfinite(result).all()):
             result, confidence = believed(lr, result, choice, scale)
 

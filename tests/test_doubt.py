@@ -13,10 +13,10 @@ from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
 from kf_core.method.degradation import Degradation, bicubic
 from kf_core.method.doubt import Choice, changed, choose_kernel, clutter, residual, sentence, share
-from kf_core.method.finish import finish
+from kf_core.method.finish import finish, noise_variance
 from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
 from kf_core.method.schedule import NoiseSchedule
-from kf_core.method.spectrum import Spectrum
+from kf_core.method.spectrum import Spectrum, noise_level
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
 
@@ -90,7 +90,7 @@ def test_a_squeezed_kernel_is_set_right_and_a_foreign_one_replaced():
 
 
 def test_the_share_falls_with_whatever_speaks_against_the_kernel_and_where_no_blur_is_seen():
-    sound = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.2, 0.0, 64 * 64)
+    sound = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.2, 0.0, 64 * 64, 0.0)
     by_residual = [share(rms, sound) for rms in (0.1, 1.0, 2.0, 3.0, 30.0)]
     by_clutter = [share(0.5, replace(sound, clutter=cluttered)) for cluttered in (0.1, 0.3, 0.7, 0.8, 1.1)]
     by_excess = [share(0.5, replace(sound, excess=excess)) for excess in (-0.1, 0.0, 0.3, 0.4, 0.5)]
@@ -103,7 +103,7 @@ def test_the_share_falls_with_whatever_speaks_against_the_kernel_and_where_no_bl
 
 
 def test_of_more_pixels_the_same_clutter_and_excess_say_less_but_not_without_end():
-    doubtful = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.35, 0.35, 64 * 64)
+    doubtful = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.35, 0.35, 64 * 64, 0.0)
     small, usual, large = (share(0.5, replace(doubtful, pixels=side * side)) for side in (64, 112, 1000))
     assert small < usual - 0.2 and usual == large
 
@@ -144,7 +144,7 @@ def test_confidence_tells_a_true_kernel_from_a_wrong_one_and_from_a_flat_photo()
         spectrum = Spectrum(photo, 4)
         misfit, narrow = spectrum.misfit(kernel), spectrum.misfit(gaussian_kernel(24, 1.2))
         pixels = photo.shape[-2] * photo.shape[-1]
-        chosen = Choice(kernel, False, narrow - misfit, clutter(kernel), misfit - spectrum.least, pixels)
+        chosen = Choice(kernel, False, narrow - misfit, clutter(kernel), misfit - spectrum.least, pixels, 0.0)
         return share(residual(photo, made, kernel, 4), chosen)
 
     right, wrong = confidence(lr, truth), confidence(lr, torch.from_numpy(case(19).kernel))
@@ -167,3 +167,33 @@ def test_a_photo_that_says_nothing_becomes_the_plain_enlargement_without_an_erro
     error = np.square(result.image.astype(float) - plain).mean()
     signal = max(np.square(plain - plain.mean()).mean(), 1.0)
     assert error < 0.02 * signal
+
+
+def with_noise(lr: torch.Tensor, sigma: float) -> torch.Tensor:
+    return lr + sigma / 127.5 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("sigma", [5.0, 10.0, 20.0])
+def test_the_noise_of_a_photo_is_measured(sigma):
+    for index in (4, 13, 28):
+        pair = case(index)
+        found = noise_level(with_noise(to_tensor(pair.lr), sigma), torch.from_numpy(pair.kernel), 4)
+        assert found == pytest.approx(sigma, rel=0.2, abs=0)
+        assert noise_variance(noise_level(to_tensor(pair.lr), torch.from_numpy(pair.kernel), 4)) == 0
+
+
+def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
+    pair, sigma = case(13), 10.0
+    lr, truth, kernel = with_noise(to_tensor(pair.lr), sigma), to_tensor(pair.hr), torch.from_numpy(pair.kernel)
+    prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
+
+    def error(noise, known):
+        generator = torch.Generator().manual_seed(0)
+        made = finish(lr, kernel, 4, prior, NoiseSchedule(), quick, generator, Monitor(), known, noise)
+        return float((made - truth).square().mean())
+
+    plain = float((bicubic(lr, *truth.shape[-2:]) - truth).square().mean())
+    for known in (False, True):
+        assert error(sigma, known) < 0.9 * error(0.0, known) and error(sigma, known) < plain
+    noisy = Choice(kernel, False, 1.0, 0.2, 0.0, 64 * 64, sigma)
+    assert share(sigma, noisy) > 0.5 and share(sigma, replace(noisy, noise=0.0)) == 0

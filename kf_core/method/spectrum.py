@@ -14,12 +14,14 @@ Not in the paper. docs/results.md has what it is worth.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
 NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey levels; 8-bit rounding is 1 / 12
+FINER_NOISES = [NOISES[0] * (NOISES[-1] / NOISES[0]) ** (i / 32) for i in range(33)]
 LIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
 COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
@@ -28,8 +30,8 @@ COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
 class Spectrum:
     """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
 
-    def __init__(self, lr: Tensor, scale: int):
-        grey = sum(share * plane for share, plane in zip(COLOURS, lr[0].detach().cpu().double(), strict=True)) * 127.5
+    def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = COLOURS):
+        grey = sum(share * plane for share, plane in zip(colours, lr[0].detach().cpu().double(), strict=True)) * 127.5
         height, width = grey.shape
         rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
         window = rows[:, None] * columns[None]
@@ -80,14 +82,32 @@ class Spectrum:
 
     def misfit(self, kernel: Tensor) -> float:
         """Nats per LR pixel, lower is better. Only differences between kernels on the same photo mean something."""
+        return float(self._fitted(kernel, NOISES).min())
+
+    def noise(self, kernel: Tensor) -> float:
+        """Standard deviation, in grey levels, of the white noise that the photo has if this is the kernel."""
+        return math.sqrt(FINER_NOISES[int(self._fitted(kernel, FINER_NOISES).min(0).values.argmin())])
+
+    def _fitted(self, kernel: Tensor, noises: Sequence[float]) -> Tensor:
+        """The misfit for each of POWERS and of `noises`: (powers, noises)."""
         passed, power = self.transfer(kernel), self.power[self.counts].float()
         shapes = torch.stack([(passed * self.falloff[p]).sum((1, 3))[self.counts] for p in POWERS])[:, None].float()
-        noise = torch.tensor(NOISES)[None, :, None]
-        strength = (power / shapes).median(-1, keepdim=True).values.log().expand(-1, len(NOISES), -1)
+        noise = torch.tensor(noises)[None, :, None]
+        strength = (power / shapes).median(-1, keepdim=True).values.log().expand(-1, len(noises), -1)
         for _ in range(8):  # Fisher scoring of log c, for all p and n at once
             signal = strength.exp() * shapes
             share = signal / (signal + noise)
             slope = (share * (power / (signal + noise) - 1)).mean(-1, keepdim=True)
             strength = strength + (slope / share.square().mean(-1, keepdim=True).clamp_min(1e-6)).clamp(-1, 1)
         expected = strength.exp() * shapes + noise
-        return float((expected.log() + power / expected).mean(-1).min())
+        return (expected.log() + power / expected).mean(-1)
+
+
+def noise_level(lr: Tensor, kernel: Tensor, scale: int) -> float:
+    """Standard deviation, in grey levels, of the noise of a photo (1, 3, h, w) that `kernel` (K, K) shrank.
+
+    Of green alone: an average of colours would have less noise than each of them where they are independent.
+    """
+    spectrum = Spectrum(lr, scale, (0.0, 1.0, 0.0))
+    spectrum.settle(kernel)
+    return spectrum.noise(kernel)
