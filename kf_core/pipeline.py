@@ -21,10 +21,10 @@ from kf_core.method.doubt import believed, choose_kernel, residual, sentence
 from kf_core.method.finish import finish
 from kf_core.method.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
 from kf_core.method.networks.patch_diffusion import PatchDiffusion
+from kf_core.method.noise import noise_level
 from kf_core.method.recover import recover
 from kf_core.method.refine import refine_kernel
 from kf_core.method.schedule import NoiseSchedule
-from kf_core.method.spectrum import noise_level
 from kf_core.pixels import as_pixels, to_array, to_tensor
 from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor, Progress

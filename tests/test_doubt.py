@@ -9,14 +9,16 @@ import pytest
 import torch
 from tiny import TINY
 
+from benchmarks.robustness import jpeg
 from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
 from kf_core.method.degradation import Degradation, bicubic
 from kf_core.method.doubt import Choice, changed, choose_kernel, clutter, residual, sentence, share
-from kf_core.method.finish import finish, noise_variance
+from kf_core.method.finish import finish
 from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
+from kf_core.method.noise import compression_noise, noise_level
 from kf_core.method.schedule import NoiseSchedule
-from kf_core.method.spectrum import Spectrum, noise_level
+from kf_core.method.spectrum import Spectrum
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
 
@@ -179,7 +181,7 @@ def test_the_noise_of_a_photo_is_measured(sigma):
         pair = case(index)
         found = noise_level(with_noise(to_tensor(pair.lr), sigma), torch.from_numpy(pair.kernel), 4)
         assert found == pytest.approx(sigma, rel=0.2, abs=0)
-        assert noise_variance(noise_level(to_tensor(pair.lr), torch.from_numpy(pair.kernel), 4)) == 0
+        assert noise_level(to_tensor(pair.lr), torch.from_numpy(pair.kernel), 4) == 0
 
 
 def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
@@ -197,3 +199,15 @@ def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
         assert error(sigma, known) < 0.9 * error(0.0, known) and error(sigma, known) < plain
     noisy = Choice(kernel, False, 1.0, 0.2, 0.0, 64 * 64, sigma)
     assert share(sigma, noisy) > 0.5 and share(sigma, replace(noisy, noise=0.0)) == 0
+
+
+@pytest.mark.parametrize("quality", [95, 85, 70, 50])
+def test_what_jpeg_took_is_measured_and_only_where_it_took_something(quality):
+    for index in (4, 13, 28):
+        photo = case(index, 80).lr
+        spoilt = jpeg(photo, quality)
+        grey = (spoilt.astype(float) - photo) @ np.array([0.299, 0.587, 0.114])
+        truth = np.sqrt(np.square(grey).mean())
+        assert truth / 1.6 < compression_noise(to_tensor(spoilt)) < 1.6 * truth
+        assert compression_noise(to_tensor(np.ascontiguousarray(spoilt[3:, 5:]))) > truth / 1.6  # cut out of it
+        assert compression_noise(to_tensor(photo)) == 0 == compression_noise(with_noise(to_tensor(photo), 5.0))

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kf_core.method.degradation import Degradation, bicubic, inner
-from kf_core.method.finish import noise_variance
 from kf_core.method.kernel import centre_of_mass, gaussian_kernel, normalise
-from kf_core.method.spectrum import Spectrum, noise_level
+from kf_core.method.noise import noise_level
+from kf_core.method.spectrum import Spectrum
 from kf_core.progress import Monitor, preview
 
 WIDTHS = (0.3, 0.4, 0.5, 0.65, 0.8, 1.0)  # standard deviations of the simple kernels, in LR pixels
@@ -36,9 +36,7 @@ CLEAN, CLUTTERED = 0.25, 2.1  # a kernel's clutter that costs nothing, and what 
 STRANGE = 3.2  # what the share loses for each nat per LR pixel that the photo's spectrum departs from all models
 FEW, MANY = 64 * 64, 112 * 112  # LR pixels at which it does so; of more pixels both say less, up to as many as these
 FAINT = 0.03  # nats per LR pixel: below, there is no sign of any blur
-EXPLAINED = (
-    1.2  # grey levels of RMS beside noise: a picture that leaves more unexplained is worth less, e times it nothing
-)
+EXPLAINED = 1.6  # grey levels of RMS beside noise: a picture that leaves more is worth less, at e times as much nothing
 SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
 
 
@@ -53,7 +51,7 @@ class Choice:
         clutter: 0..1, `clutter` of the recovered kernel.
         excess: nats per LR pixel by which the spectrum departs from what `kernel` predicts, beyond chance.
         pixels: LR pixels that all this was seen on.
-        noise: standard deviation of the photo's noise in grey levels.
+        noise: `noise_level`, in grey levels.
     """
 
     kernel: Tensor
@@ -156,7 +154,7 @@ def share(unexplained: float, chosen: Choice) -> float:
     doubts = CLUTTERED * max(0.0, chosen.clutter - CLEAN) + STRANGE * max(0.0, chosen.excess)
     clear = SURE - doubts * FEW / min(chosen.pixels, MANY)
     blurred = 1 - math.exp(-max(chosen.margin, 0) / FAINT)
-    limit = math.sqrt(EXPLAINED**2 + noise_variance(chosen.noise))
+    limit = math.sqrt(EXPLAINED**2 + chosen.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
     return min(MOST, max(0.0, clear)) * blurred * max(0.0, explained)
 

@@ -27,7 +27,6 @@ from kf_core.settings import FinishSettings, RefineSettings
 
 RECOVERED_PRIOR_WEIGHT = 0.03  # mu with a recovered kernel, whose errors would ring; docs/results.md
 NOISE_WEIGHT = 0.005  # mu for each squared grey level of noise
-TEXTURE = 3.3  # grey levels: what the finest texture of a clean photo, aliased, is taken for; measured up to here
 
 
 @torch.no_grad()
@@ -53,7 +52,7 @@ def finish(
     margin = degradation.margin
     x = initial_guess(lr, degradation)
     prior_weight = settings.prior_weight_known if kernel_known else RECOVERED_PRIOR_WEIGHT
-    prior_weight += NOISE_WEIGHT * noise_variance(noise_level)
+    prior_weight += NOISE_WEIGHT * noise_level**2
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     noise = torch.randn(x.shape, generator=generator).to(device)
     for number, timestep in enumerate(timesteps):
@@ -66,11 +65,6 @@ def finish(
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), kernel))
     return inner(x, margin)
-
-
-def noise_variance(noise_level: float) -> float:
-    """What is surely noise, in squared grey levels, of a photo with this standard deviation of white noise."""
-    return max(0.0, noise_level**2 - TEXTURE**2)
 
 
 def data_weight(prior_weight: float, schedule: NoiseSchedule, timestep: int) -> float:

@@ -101,13 +101,3 @@ class Spectrum:
             strength = strength + (slope / share.square().mean(-1, keepdim=True).clamp_min(1e-6)).clamp(-1, 1)
         expected = strength.exp() * shapes + noise
         return (expected.log() + power / expected).mean(-1)
-
-
-def noise_level(lr: Tensor, kernel: Tensor, scale: int) -> float:
-    """Standard deviation, in grey levels, of the noise of a photo (1, 3, h, w) that `kernel` (K, K) shrank.
-
-    Of green alone: an average of colours would have less noise than each of them where they are independent.
-    """
-    spectrum = Spectrum(lr, scale, (0.0, 1.0, 0.0))
-    spectrum.settle(kernel)
-    return spectrum.noise(kernel)

@@ -1,0 +1,90 @@
+"""The noise of a photo: white noise, by its spectrum, and what JPEG has taken from it. Not in the paper.
+
+JPEG rounds the DCT coefficients of each block of 8 x 8 pixels to multiples of a step that its quality sets. Once
+decoded, the coefficients still lie near such multiples, if one cuts the blocks where the encoder did: the pixels alone
+tell, the file may be long gone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from kf_core.method.spectrum import COLOURS, Spectrum
+
+TEXTURE = 3.3  # grey levels: the finest texture of clean photos, aliased, was taken for as much white noise
+BLOCK, LARGEST = 8, 512  # pixels: a block; of a larger photo the middle says enough
+LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encoder scales these
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+QUALITIES = range(20, 96)  # above, the steps are hardly more than the rounding of pixels
+LATTICE = 0.5  # mean cosine of the coefficients' phases within a step: 0 where there are no steps, 1 if nothing else
+FEWEST = 60  # coefficients that have to speak
+
+
+def noise_level(lr: Tensor, kernel: Tensor, scale: int) -> float:
+    """Standard deviation, in grey levels, of the noise of a photo (1, 3, h, w) that `kernel` (K, K) shrank.
+
+    0 up to what the finest texture of a clean photo looks like, unless a JPEG left its steps.
+    """
+    green = Spectrum(lr, scale, (0.0, 1.0, 0.0))  # an average of colours would have less noise than each of them
+    green.settle(kernel)
+    white = max(0.0, green.noise(kernel) ** 2 - TEXTURE**2)
+    return math.sqrt(white + compression_noise(lr) ** 2)
+
+
+def steps(quality: int) -> Tensor:
+    """(8, 8): what libjpeg divides the coefficients of brightness by at a quality of 1..100."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return ((torch.tensor(LUMINANCE) * scale + 50) // 100).clamp(1, 255).float()
+
+
+def coefficients(grey: Tensor) -> Tensor:
+    """(N, 8, 8): the orthonormal DCT of the whole blocks of (h, w)."""
+    place, wave = torch.arange(BLOCK).float() + 0.5, torch.arange(BLOCK).float()
+    basis = torch.cos(torch.pi / BLOCK * wave[:, None] * place[None]) * math.sqrt(2 / BLOCK)
+    basis[0] /= math.sqrt(2)
+    return basis @ grey.unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK).reshape(-1, BLOCK, BLOCK) @ basis.T
+
+
+def compression_noise(lr: Tensor) -> float:
+    """Standard deviation, in grey levels, of the error that JPEG left in (1, 3, h, w) in [-1, 1]; 0 if none is seen.
+
+    A photo resized after it was compressed has no blocks left, and shows none.
+    """
+    top, left = (max(0, side - LARGEST) // 2 for side in lr.shape[-2:])
+    photo = lr[0, :, top : top + LARGEST, left : left + LARGEST].detach().cpu().float()
+    grey = sum(share * plane for share, plane in zip(COLOURS, photo, strict=True)) * 127.5
+    best, found, quality = LATTICE, None, 0
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            blocks = coefficients(grey[row:, column:])
+            blocks[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
+            for tried in QUALITIES:
+                step = steps(tried)
+                speaks = (blocks.abs() > step / 2) & (step >= 3)
+                if int(speaks.sum()) >= FEWEST:
+                    score = float(torch.cos(2 * torch.pi * blocks / step)[speaks].mean())
+                    if score > best:
+                        best, found, quality = score, blocks, tried
+    return 0.0 if found is None else rounding_error(found, steps(quality))
+
+
+def rounding_error(blocks: Tensor, step: Tensor) -> float:
+    """RMS of what rounding to multiples of `step` (8, 8) took from coefficients that are now `blocks` (N, 8, 8).
+
+    A coefficient that became zero was one of a Laplace distribution, as wide as the rest of its frequency say.
+    """
+    nonzero = (blocks.abs() > step / 2).float().mean(0).clamp(0, 0.99)
+    laplace = 2 * (step / (2 * nonzero.log())).square()  # 0 for a frequency that is nowhere left
+    lost = torch.minimum(laplace, step.square() / 12)
+    return float(lost.mean().sqrt())
