@@ -37,7 +37,7 @@ STRANGE = 3.2  # what the share loses for each nat per LR pixel that the photo's
 FEW, MANY = 64 * 64, 112 * 112  # LR pixels at which it does so; of more pixels both say less, up to as many as these
 FAINT = 0.03  # nats per LR pixel: below, there is no sign of any blur
 EXPLAINED = 1.6  # grey levels of RMS beside noise: a picture that leaves more is worth less, at e times as much nothing
-SMALL = 0.01  # nats per LR pixel that a recovered kernel has to be better by than a simple one
+SMALL = 0.05  # nats per LR pixel that a recovered kernel has to be better by than a simple one
 
 
 @dataclass(frozen=True)
