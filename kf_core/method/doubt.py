@@ -76,8 +76,9 @@ def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -
     monitor.step("weigh_kernel", 2, 3, partial(preview, lr, recovered))
     kernel, misfit = correct(recovered.cpu(), spectrum, monitor)
     better = misfit < simple_misfit - SMALL
-    least, best = min(misfit, simple_misfit), (kernel if better else simple).to(recovered)
+    least, best = (misfit, kernel) if better else (simple_misfit, simple)
     margin, excess = misfits[0] - least, least - spectrum.least
+    best = best.to(recovered)
     noise, pixels = noise_level(lr, best, scale), lr.shape[-2] * lr.shape[-1]
     chosen = Choice(best, not better, margin, clutter(recovered), excess, pixels, noise)
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, chosen.kernel))
