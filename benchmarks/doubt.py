@@ -65,19 +65,21 @@ def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple
     plain = bicubic(lr, *case.hr.shape[:2])
     baseline = psnr(to_array(plain, case.hr), case.hr)
 
-    def finished(kernel: torch.Tensor, noise: float) -> torch.Tensor:
+    def finished(kernel: torch.Tensor, source: str, noise: float) -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
-        return finish(lr, kernel, SCALE, prior, schedule, settings, generator, Monitor(), False, noise)
+        return finish(lr, kernel, SCALE, prior, schedule, settings, generator, Monitor(), source, noise)
 
     chosen = choose_kernel(lr, first, SCALE, Monitor())
-    whole = finished(chosen.kernel, chosen.noise)
+    whole = finished(chosen.kernel, "simple" if chosen.simple else "recovered", chosen.noise)
     mixed, confidence = believed(lr, whole, chosen, SCALE)
     result = to_array(mixed, case.hr)
     row = {
         "case": case.name,
         "cosine": cosine_similarity(first, truth),
         "cosine, weighed": cosine_similarity(chosen.kernel, truth),
-        "gain": psnr(to_array(finished(first, 0.0), case.hr), case.hr) - baseline if undoubted else float("nan"),
+        "gain": psnr(to_array(finished(first, "recovered", 0.0), case.hr), case.hr) - baseline
+        if undoubted
+        else float("nan"),
         "gain, weighed, all of it": psnr(to_array(whole, case.hr), case.hr) - baseline,
         "gain, weighed": psnr(result, case.hr) - baseline,
         "confidence": confidence,

@@ -154,16 +154,16 @@ def _phases(
     elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
         result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
+    source = "given" if known is not None else "simple" if choice is not None and choice.simple else "recovered"
     monitor.region = whole
     if want_image and (result is None or settings.finish.method == "plug_and_play"):
-        given, noise = known is not None, noise_level(lr, kernel, scale) if choice is None else choice.noise
-        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, given, noise)
+        noise = noise_level(lr, kernel, scale) if choice is None else choice.noise
+        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, source, noise)
         if choice is not None and bool(torch.isfinite(result).all()):
             result, confidence = believed(lr, result, choice, scale)
 
     if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
         raise Diverged()
-    source = "given" if known is not None else "simple" if choice is not None and choice.simple else "recovered"
     report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, source)
     if confidence is not None:
         report |= {"confidence": round(confidence, 3), "confidence_sentence": sentence(confidence, choice.simple)}

@@ -294,8 +294,8 @@ def test_a_known_kernel_and_the_bundled_prior_beat_bicubic():
     canvas = blocks(106, 106)
     truth, lr = canvas[..., 5:-5, 5:-5], Degradation(12, scale, "canvas")(canvas, kernel)
     rest = scale, prior, SCHEDULE, replace(FINISH, steps=6)
-    got = finish(lr, kernel, *rest, seeded(), Monitor(), kernel_known=True)
+    got = finish(lr, kernel, *rest, seeded(), Monitor(), source="given")
     assert got.shape == truth.shape and float(got.abs().max()) <= 1
     assert psnr(got, truth) > psnr(bicubic(lr, 96, 96), truth) + 2
-    worse = finish(lr, kernel.roll(2, 0), *rest, seeded(), Monitor(), kernel_known=True)
+    worse = finish(lr, kernel.roll(2, 0), *rest, seeded(), Monitor(), source="given")
     assert psnr(worse, truth) < psnr(got, truth) - 2

@@ -25,7 +25,9 @@ from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor, preview
 from kf_core.settings import FinishSettings, RefineSettings
 
-RECOVERED_PRIOR_WEIGHT = 0.03  # mu with a recovered kernel, whose errors would ring; docs/results.md
+# mu with a kernel that is not known, whose errors would ring (docs/results.md). A simple one stands where the photo
+# says little about its kernel, as real ones do: it is sooner too wide, and the picture then combed at the LR pixels.
+PRIOR_WEIGHT = {"recovered": 0.03, "simple": 0.1}
 NOISE_WEIGHT = 0.005  # mu for each squared grey level of noise
 
 
@@ -39,19 +41,19 @@ def finish(
     settings: FinishSettings,
     generator: Generator,
     monitor: Monitor,
-    kernel_known: bool = False,
+    source: str = "recovered",
     noise_level: float = 0.0,
 ) -> Tensor:
     """HR image (1, 3, h s, w s) in [-1, 1] for the LR image (1, 3, h, w) and a kernel (K, K).
 
     Args:
-        kernel_known: it is not recovered, so the photo is trusted more.
+        source: of the kernel: "given", "recovered" or "simple"; a given one is trusted more.
         noise_level: standard deviation of the photo's noise in grey levels; the more, the less the photo is trusted.
     """
     device, degradation = lr.device, Degradation(kernel.shape[-1], scale, "canvas")
     margin = degradation.margin
     x = initial_guess(lr, degradation)
-    prior_weight = settings.prior_weight_known if kernel_known else RECOVERED_PRIOR_WEIGHT
+    prior_weight = settings.prior_weight_known if source == "given" else PRIOR_WEIGHT[source]
     prior_weight += NOISE_WEIGHT * noise_level**2
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     noise = torch.randn(x.shape, generator=generator).to(device)
