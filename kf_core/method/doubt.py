@@ -155,7 +155,8 @@ def share(unexplained: float, chosen: Choice) -> float:
     doubts = CLUTTERED * max(0.0, chosen.clutter - CLEAN) + STRANGE * max(0.0, chosen.excess)
     clear = SURE - doubts * FEW / min(chosen.pixels, MANY)
     blurred = 1 - math.exp(-max(chosen.margin, 0) / FAINT)
-    limit = math.sqrt(EXPLAINED**2 + chosen.noise**2)
+    usual = 2 * EXPLAINED if chosen.simple else EXPLAINED  # finish gives the prior more weight there
+    limit = math.sqrt(usual**2 + chosen.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
     return min(MOST, max(0.0, clear)) * blurred * max(0.0, explained)
 
