@@ -16,7 +16,7 @@ from kf_core.files.picture import Picture, write_picture
 
 SIDE, EDGE, LOW, HIGH = 480, 48, -2.0, 4.0  # of the plot in pixels; dB
 COLOURS = {"split-tuning": (150, 150, 150), "split-final": (200, 40, 40), "kf12": (40, 90, 200)}
-BOUNDS = (0.0, 0.25, 0.5, 0.65, 1.0)
+BOUNDS = (0.0, 0.25, 0.5, 0.7, 1.0)
 
 
 def place(confidence: float, gain: float) -> tuple[float, float]:

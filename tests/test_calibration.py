@@ -16,7 +16,7 @@ def test_cases_are_counted_and_drawn_by_their_confidence(tmp_path, monkeypatch, 
     monkeypatch.setattr(calibration, "RESULTS", tmp_path)
     calibration.main()
     table = capsys.readouterr().out
-    assert "| 0.0 to 0.25 | 1 | -0.05 | -0.05 |" in table and "| 0.5 to 0.65 | 2 | +1.50 | +1.00 |" in table
+    assert "| 0.0 to 0.25 | 1 | -0.05 | -0.05 |" in table and "| 0.5 to 0.7 | 2 | +1.50 | +1.00 |" in table
     picture = Image.open(tmp_path / "calibration.png").convert("RGB")
     for confidence, gain in rows:
         x, y = (round(value) for value in calibration.place(confidence, gain))
