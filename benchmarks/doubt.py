@@ -69,23 +69,30 @@ def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple
         generator = torch.Generator().manual_seed(0)
         return finish(lr, kernel, SCALE, prior, schedule, settings, generator, Monitor(), source, noise)
 
+    def gain(image: torch.Tensor) -> float:
+        return psnr(to_array(image, case.hr), case.hr) - baseline
+
     chosen = choose_kernel(lr, first, SCALE, Monitor())
-    whole = finished(chosen.kernel, "simple" if chosen.simple else "recovered", chosen.noise)
+    whole = finished(chosen.kernel, chosen.source, chosen.noise)
     mixed, confidence = believed(lr, whole, chosen, SCALE)
-    result = to_array(mixed, case.hr)
     row = {
         "case": case.name,
         "cosine": cosine_similarity(first, truth),
         "cosine, weighed": cosine_similarity(chosen.kernel, truth),
-        "gain": psnr(to_array(finished(first, "recovered", 0.0), case.hr), case.hr) - baseline
-        if undoubted
-        else float("nan"),
-        "gain, weighed, all of it": psnr(to_array(whole, case.hr), case.hr) - baseline,
-        "gain, weighed": psnr(result, case.hr) - baseline,
+        **({"gain": gain(finished(first, "recovered", 0.0))} if undoubted else {}),
+        "gain, weighed, all of it": gain(whole),
+        "gain, weighed": gain(mixed),
         "confidence": confidence,
         "simple": chosen.simple,
     }
-    pictures = [case.lr, to_array(plain, case.hr), result, case.hr, case.kernel, chosen.kernel.numpy()]
+    pictures = [
+        case.lr,
+        to_array(plain, case.hr),
+        to_array(mixed, case.hr),
+        case.hr,
+        case.kernel,
+        chosen.kernel.numpy(),
+    ]
     return row, pictures
 
 

@@ -13,19 +13,17 @@ import torch
 
 from benchmarks.kf12 import RESULTS
 from kf_core import Settings, read_picture, super_resolve
-from kf_core.examples import example
+from kf_core.examples import EXAMPLES, example
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
 from kf_core.method.degradation import bicubic
 from kf_core.pixels import to_array, to_tensor
 
-PHOTOS = ("chambord", "charminar", "dam", "handwriting_photo", "lincoln_1863", "pan", "shop_sign", "windmill")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--photos", nargs="*", default=PHOTOS)
+    parser.add_argument("--photos", nargs="*", default=EXAMPLES)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     rows, sheet = [], []

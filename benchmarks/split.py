@@ -108,6 +108,5 @@ def case(index: int, crop: int = 64) -> Pair:
     """Kernel `index` on `crop` LR pixels per side of a photograph: its middle or, from the 24th, a corner."""
     photo = PHOTOS[index // 2 % 5 * 2 + index % 2]
     corner = (index + index // 36) % 4 if index in CORNERS else None  # of one photograph, never the same again
-    return shrunk(
-        f"{photo.stem} x {index:02d}_{family(index).__name__}", read_picture(photo).pixels, kernel(index), crop, corner
-    )
+    name = f"{photo.stem} x {index:02d}_{family(index).__name__}"
+    return shrunk(name, read_picture(photo).pixels, kernel(index), crop, corner)

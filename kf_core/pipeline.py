@@ -154,7 +154,7 @@ def _phases(
     elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
         degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
         result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
-    source = "given" if known is not None else "simple" if choice is not None and choice.simple else "recovered"
+    source = "given" if known is not None else choice.source if choice is not None else "recovered"
     monitor.region = whole
     if want_image and (result is None or settings.finish.method == "plug_and_play"):
         noise = noise_level(lr, kernel, scale) if choice is None else choice.noise

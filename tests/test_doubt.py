@@ -12,11 +12,12 @@ from tiny import TINY
 from benchmarks.robustness import jpeg
 from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
+from kf_core.method.crop import informative_crop
 from kf_core.method.degradation import Degradation, bicubic
 from kf_core.method.doubt import Choice, changed, choose_kernel, clutter, residual, sentence, share
 from kf_core.method.finish import finish
 from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
-from kf_core.method.noise import compression_noise, noise_level
+from kf_core.method.noise import ENOUGH, compression_noise, noise_level
 from kf_core.method.schedule import NoiseSchedule
 from kf_core.method.spectrum import Spectrum
 from kf_core.pixels import to_array, to_tensor
@@ -189,16 +190,14 @@ def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
     lr, truth, kernel = with_noise(to_tensor(pair.lr), sigma), to_tensor(pair.hr), torch.from_numpy(pair.kernel)
     prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
 
-    def error(noise, known):
+    def error(noise, source):
         generator = torch.Generator().manual_seed(0)
-        made = finish(
-            lr, kernel, 4, prior, NoiseSchedule(), quick, generator, Monitor(), "given" if known else "recovered", noise
-        )
+        made = finish(lr, kernel, 4, prior, NoiseSchedule(), quick, generator, Monitor(), source, noise)
         return float((made - truth).square().mean())
 
     plain = float((bicubic(lr, *truth.shape[-2:]) - truth).square().mean())
-    for known in (False, True):
-        assert error(sigma, known) < 0.9 * error(0.0, known) and error(sigma, known) < plain
+    for source in ("recovered", "given"):
+        assert error(sigma, source) < 0.9 * error(0.0, source) and error(sigma, source) < plain
     noisy = Choice(kernel, False, 1.0, 0.2, 0.0, 64 * 64, sigma)
     assert share(sigma, noisy) > 0.5 and share(sigma, replace(noisy, noise=0.0)) == 0
 
@@ -225,3 +224,12 @@ def test_with_a_simple_kernel_the_photo_is_trusted_less():
         return residual(lr, made, kernel, 4)
 
     assert unexplained("given") < unexplained("recovered") < unexplained("simple")
+
+
+def test_the_noise_of_a_large_photo_is_that_of_its_most_telling_part():
+    quiet, loud = to_tensor(case(13).lr), with_noise(to_tensor(case(28).lr), 10.0)
+    large = torch.cat([quiet.repeat(1, 1, 3, 4), loud.repeat(1, 1, 3, 4)], dim=3)  # 192 x 512
+    top, left, height, width = informative_crop(large, ENOUGH)
+    part, kernel = large[:, :, top : top + height, left : left + width], gaussian_kernel(24, 2.0)
+    assert part.shape[-1] < large.shape[-1]
+    assert noise_level(large, kernel, 4) == noise_level(part, kernel, 4) > 5

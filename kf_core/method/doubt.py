@@ -46,7 +46,7 @@ class Choice:
 
     Attributes:
         kernel: (K, K).
-        simple: no recovered kernel was better than a Gaussian.
+        simple: the recovered kernel was not better than a Gaussian by SMALL, and `kernel` is the Gaussian.
         margin: nats per LR pixel by which `kernel` explains the photo's spectrum better than almost no blur does.
         clutter: 0..1, `clutter` of the recovered kernel.
         excess: nats per LR pixel by which the spectrum departs from what `kernel` predicts, beyond chance.
@@ -61,6 +61,11 @@ class Choice:
     excess: float
     pixels: int
     noise: float
+
+    @property
+    def source(self) -> str:
+        """What `finish` and the report call it."""
+        return "simple" if self.simple else "recovered"
 
 
 def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -> Choice:

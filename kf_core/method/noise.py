@@ -12,10 +12,12 @@ import math
 import torch
 from torch import Tensor
 
-from kf_core.method.spectrum import COLOURS, Spectrum
+from kf_core.method.crop import informative_crop
+from kf_core.method.spectrum import Spectrum, mixed
 
 TEXTURE = 3.3  # grey levels: the finest texture of clean photos, aliased, was taken for as much white noise
-BLOCK, LARGEST = 8, 512  # pixels: a block; of a larger photo the middle says enough
+ENOUGH = 192  # LR pixels per side: a larger photo is judged by so much of it, as its spectrum takes time and memory
+BLOCK = 8  # pixels per side
 LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encoder scales these
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -36,6 +38,8 @@ def noise_level(lr: Tensor, kernel: Tensor, scale: int) -> float:
 
     0 up to what the finest texture of a clean photo looks like, unless a JPEG left its steps.
     """
+    top, left, height, width = informative_crop(lr, ENOUGH)
+    lr = lr[:, :, top : top + height, left : left + width]
     green = Spectrum(lr, scale, (0.0, 1.0, 0.0))  # an average of colours would have less noise than each of them
     green.settle(kernel)
     white = max(0.0, green.noise(kernel) ** 2 - TEXTURE**2)
@@ -61,22 +65,19 @@ def compression_noise(lr: Tensor) -> float:
 
     A photo resized after it was compressed has no blocks left, and shows none.
     """
-    top, left = (max(0, side - LARGEST) // 2 for side in lr.shape[-2:])
-    photo = lr[0, :, top : top + LARGEST, left : left + LARGEST].detach().cpu().float()
-    grey = sum(share * plane for share, plane in zip(COLOURS, photo, strict=True)) * 127.5
+    grey, tables = mixed(lr).float(), {quality: steps(quality) for quality in QUALITIES}
     best, found, quality = LATTICE, None, 0
     for row in range(BLOCK):
         for column in range(BLOCK):
             blocks = coefficients(grey[row:, column:])
             blocks[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
-            for tried in QUALITIES:
-                step = steps(tried)
+            for tried, step in tables.items():
                 speaks = (blocks.abs() > step / 2) & (step >= 3)
                 if int(speaks.sum()) >= FEWEST:
                     score = float(torch.cos(2 * torch.pi * blocks / step)[speaks].mean())
                     if score > best:
                         best, found, quality = score, blocks, tried
-    return 0.0 if found is None else rounding_error(found, steps(quality))
+    return 0.0 if found is None else rounding_error(found, tables[quality])
 
 
 def rounding_error(blocks: Tensor, step: Tensor) -> float:

@@ -27,11 +27,16 @@ EULER = 0.5772156649
 COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
 
 
+def mixed(photo: Tensor, colours: Sequence[float] = COLOURS) -> Tensor:
+    """One plane (h, w) float64 of a photo (1, 3, h, w) in [-1, 1], in grey levels about 0."""
+    return sum(share * plane for share, plane in zip(colours, photo[0].detach().cpu().double(), strict=True)) * 127.5
+
+
 class Spectrum:
     """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
 
     def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = COLOURS):
-        grey = sum(share * plane for share, plane in zip(colours, lr[0].detach().cpu().double(), strict=True)) * 127.5
+        grey = mixed(lr, colours)
         height, width = grey.shape
         rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
         window = rows[:, None] * columns[None]
