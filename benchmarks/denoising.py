@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from benchmarks.kf144 import PHOTOS
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, read_picture, write_picture
-from kf_core.method.schedule import NoiseSchedule
 from kf_core.pixels import to_array, to_tensor
-from kf_core.priors.error_table import grey_levels
-from kf_core.priors.load import load_prior
+from kf_core.training.error_table import grey_levels
 
 TIMESTEPS = (10, 100, 200, 400, 800)
 

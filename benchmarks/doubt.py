@@ -22,15 +22,15 @@ from benchmarks import split
 from benchmarks.kf12 import RESULTS
 from benchmarks.kf144 import SCALE, Pair, pair, psnr
 from kf_core import Settings, load_prior, recover_kernel
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.method.degradation import bicubic
-from kf_core.method.doubt import believed, choose_kernel
-from kf_core.method.finish import finish
-from kf_core.method.kernel import cosine_similarity
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.physics.blur import bicubic
+from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
+from kf_core.restore.diffpir import finish
+from kf_core.trust.choose import believed, choose_kernel
 
 RECOVERED = RESULTS / "split_recovered.npz"
 PARTS = {"split-tuning": split.TUNING, "split-final": split.FINAL}

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from kf_core.errors import Cancelled
-from kf_core.priors.train import train_prior
 from kf_core.progress import Progress
+from kf_core.training.train_prior import train_prior
 
 STEPS, CHANNELS, BATCH = 40_000, 128, 32
 SECONDS = 540

@@ -19,8 +19,8 @@ from benchmarks.kf144 import SCALE, case_name, frame, pair, psnr, ssim
 from kf_core import Settings, super_resolve
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.method.degradation import bicubic
-from kf_core.method.kernel import cosine_similarity
+from kf_core.physics.blur import bicubic
+from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
 
 RESULTS = Path(__file__).parent / "results"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from kf_core.files.picture import read_picture
-from kf_core.method.degradation import Degradation
+from kf_core.physics.blur import Degradation
 from kf_core.pixels import to_array, to_tensor
 
 FOLDER = Path(__file__).parent / "data" / "kf144"

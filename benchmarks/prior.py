@@ -21,16 +21,16 @@ import torch
 
 from benchmarks.kf144 import Pair, pair, psnr
 from kf_core import Prior, Settings, load_prior, super_resolve
+from kf_core.denoisers.adapt import phase_one
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import choose_device
-from kf_core.method.adapt import phase_one
-from kf_core.method.degradation import bicubic
-from kf_core.method.kernel import cosine_similarity
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.physics.blur import bicubic
+from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
-from kf_core.priors.error_table import grey_levels
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
+from kf_core.training.error_table import grey_levels
 
 RESULTS = Path(__file__).parent / "results"
 CASES = (0, 1, 4, 7, 8, 10)

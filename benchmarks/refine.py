@@ -18,9 +18,9 @@ import torch
 
 from benchmarks.kf144 import SCALE, pair
 from kf_core import load_prior
-from kf_core.method import refine
-from kf_core.method.kernel import cosine_similarity, gaussian_kernel, normalise
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.kernels import refine
+from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
 from kf_core.settings import Settings

@@ -17,10 +17,10 @@ from kf_core.settings import Settings
 from kf_core.version import __version__
 
 if TYPE_CHECKING:
+    from kf_core.checkpoints.load import load_prior
+    from kf_core.denoisers.adapt import Prior
     from kf_core.files.picture import Picture, read_picture, write_picture
-    from kf_core.method.adapt import Prior
     from kf_core.pipeline import SuperResolution, recover_kernel, super_resolve
-    from kf_core.priors.load import load_prior
 
 __all__ = [
     "BadInput",
@@ -45,9 +45,9 @@ __all__ = [
 # Loaded when first used, as they need torch or numpy: a door must open before the engine is warm.
 _LAZY = {
     "Picture": "kf_core.files.picture",
-    "Prior": "kf_core.method.adapt",
+    "Prior": "kf_core.denoisers.adapt",
     "SuperResolution": "kf_core.pipeline",
-    "load_prior": "kf_core.priors.load",
+    "load_prior": "kf_core.checkpoints.load",
     "read_picture": "kf_core.files.picture",
     "recover_kernel": "kf_core.pipeline",
     "super_resolve": "kf_core.pipeline",

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from kf_core import device as devices
 from kf_core.errors import TooLarge
-from kf_core.method.crop import crop_pixels
+from kf_core.physics.crop import crop_pixels
 from kf_core.settings import Settings
 
 UNET_BYTES, PD_BYTES, FINISH_BYTES = 250, 45, 180  # per HR pixel; the first two also per channel

@@ -12,23 +12,23 @@ import torch
 from torch import Tensor
 
 from kf_core import device as devices
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.adapt import Prior, phase_one
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
 from kf_core.estimates import check_memory, plan
-from kf_core.method.adapt import Prior, phase_one
-from kf_core.method.crop import informative_crop
-from kf_core.method.degradation import Degradation
-from kf_core.method.doubt import believed, choose_kernel, residual, sentence
-from kf_core.method.finish import finish
-from kf_core.method.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.noise import noise_level
-from kf_core.method.recover import recover
-from kf_core.method.refine import refine_kernel
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.kernels.algorithm1 import recover
+from kf_core.kernels.refine import refine_kernel
+from kf_core.physics.blur import Degradation
+from kf_core.physics.crop import informative_crop
+from kf_core.physics.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
 from kf_core.pixels import as_pixels, to_array, to_tensor
-from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor, Progress
+from kf_core.restore.diffpir import finish
 from kf_core.settings import DiffusionSettings, Settings
+from kf_core.trust.choose import believed, choose_kernel, residual, sentence
+from kf_core.trust.noise import noise_level
 from kf_core.version import __version__
 
 

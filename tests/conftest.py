@@ -13,7 +13,7 @@ def fake_hub():
 @pytest.fixture
 def hub_constants(fake_hub, tmp_path, monkeypatch):
     """huggingface_hub as if it had been imported with HF_ENDPOINT and HF_HOME set."""
-    from kf_core.priors import hub
+    from kf_core.checkpoints import hub
 
     library = hub.client()
     constants = library.constants

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kf_core.method.adapt import hold_out, phase_one
-from kf_core.method.learn_patches import LEARNING, Training, learn_patches, stratified_timesteps
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
-from kf_core.priors.load import load_prior
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.adapt import hold_out, phase_one
+from kf_core.denoisers.learn import LEARNING, Training, learn_patches, stratified_timesteps
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
 

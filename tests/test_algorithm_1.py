@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from kf_core.method.degradation import Degradation, bicubic
-from kf_core.method.networks.kernel_models import make_kernel_model
-from kf_core.method.networks.refiner import Refiner
-from kf_core.method.recover import recover
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.kernels.algorithm1 import recover
+from kf_core.kernels.models import make_kernel_model
+from kf_core.physics.blur import Degradation, bicubic
 from kf_core.progress import Monitor
+from kf_core.restore.unet import Refiner
 from kf_core.settings import RecoverySettings
 
 torch.set_num_threads(1)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from kf_core.checkpoints import file as checkpoints
+from kf_core.checkpoints.file import CONFIG, FORMAT, WEIGHTS, WrongHash, read_checkpoint, save_prior
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadInput
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.priors import checkpoint as checkpoints
-from kf_core.priors.checkpoint import CONFIG, FORMAT, WEIGHTS, WrongHash, read_checkpoint, save_prior
-from kf_core.priors.load import load_prior
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")

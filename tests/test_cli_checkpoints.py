@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from kf_core.checkpoints import sources
+from kf_core.checkpoints.file import BUNDLED, WEIGHTS, save_prior
 from kf_core.cli import main as cli
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadInput
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.priors import sources
-from kf_core.priors.checkpoint import BUNDLED, WEIGHTS, save_prior
 
 REPO = "anna/pd"
 WALK = [

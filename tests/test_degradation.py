@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kf_core import BadInput
-from kf_core.method.degradation import PADDINGS, Degradation, bicubic
-from kf_core.method.kernel import (
+from kf_core.physics.blur import PADDINGS, Degradation, bicubic
+from kf_core.physics.kernel import (
     centre,
     centre_of_mass,
     check_kernel_size,

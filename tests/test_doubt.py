@@ -12,16 +12,16 @@ from tiny import TINY
 from benchmarks.robustness import jpeg
 from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
-from kf_core.method.crop import informative_crop
-from kf_core.method.degradation import Degradation, bicubic
-from kf_core.method.doubt import Choice, changed, choose_kernel, clutter, residual, sentence, share
-from kf_core.method.finish import finish
-from kf_core.method.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
-from kf_core.method.noise import ENOUGH, compression_noise, noise_level
-from kf_core.method.schedule import NoiseSchedule
-from kf_core.method.spectrum import Spectrum
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.physics.blur import Degradation, bicubic
+from kf_core.physics.crop import informative_crop
+from kf_core.physics.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
+from kf_core.restore.diffpir import finish
+from kf_core.trust.choose import Choice, changed, choose_kernel, clutter, residual, sentence, share
+from kf_core.trust.noise import ENOUGH, compression_noise, noise_level
+from kf_core.trust.spectrum import Spectrum
 
 torch.set_num_threads(1)
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hub_server import use_hub
 
+from kf_core.checkpoints import hub, sources
+from kf_core.checkpoints.file import WEIGHTS, WrongHash, save_prior
+from kf_core.checkpoints.hub import OnHub
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadInput, Cancelled, Unavailable
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.priors import hub, sources
-from kf_core.priors.checkpoint import WEIGHTS, WrongHash, save_prior
-from kf_core.priors.hub import OnHub
-from kf_core.priors.load import load_prior
 from kf_core.progress import Monitor
 
 torch.set_num_threads(1)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kf_core.method.degradation import Degradation
-from kf_core.method.networks.kernel_models import (
+from kf_core.denoisers.patch import ACTIVATIONS, RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.kernels.models import (
     DirectKernel,
     ImplicitKernel,
     LinearKernel,
@@ -20,8 +20,8 @@ from kf_core.method.networks.kernel_models import (
     make_kernel_model,
     signed_floor,
 )
-from kf_core.method.networks.patch_diffusion import ACTIVATIONS, RECEPTIVE_FIELD, PatchDiffusion
-from kf_core.method.networks.refiner import Refiner
+from kf_core.physics.blur import Degradation
+from kf_core.restore.unet import Refiner
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 KERNEL_MODELS = ["inr", "direct_sigmoid", "direct_relu", "linear_cnn"]

@@ -14,12 +14,17 @@ ENGINE = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.part
 MODULES = {
     path: ".".join(("kf_core", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in PACKAGE.rglob("*.py")
 }
+ABOVE = ("pipeline", "cli", "engine", "training")  # of everything that computes
 NEVER = {  # folder: what it may not import
-    "method": ("priors", "files", "cli", "engine", "pipeline"),
-    "method/networks": ("pipeline", "device", "method.adapt", "method.recover"),
-    "priors": ("cli", "engine", "pipeline"),
-    "files": ("method", "priors", "cli", "engine", "pipeline"),
-    "engine": ("cli", "method", "priors"),
+    "physics": ("denoisers", "restore", "kernels", "trust", "checkpoints", "files", *ABOVE),
+    "denoisers": ("restore", "kernels", "trust", "checkpoints", "files", *ABOVE),
+    "restore": ("kernels", "trust", "checkpoints", "files", *ABOVE),
+    "kernels": ("trust", "checkpoints", "files", *ABOVE),
+    "trust": ("denoisers", "restore", "checkpoints", "files", *ABOVE),
+    "checkpoints": ("restore", "kernels", "trust", *ABOVE),
+    "training": ("restore", "trust", "pipeline", "cli", "engine"),
+    "files": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", *ABOVE),
+    "engine": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", "training", "cli"),
 }
 
 

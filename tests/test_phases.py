@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from kf_core import Cancelled
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.learn import Training, learn_patches, learning_rate_at, random_crop, stratified_timesteps
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
-from kf_core.method.degradation import Degradation, bicubic
-from kf_core.method.finish import denoise, finish
-from kf_core.method.kernel import cosine_similarity, gaussian_kernel, normalise, off_centre
-from kf_core.method.learn_patches import Training, learn_patches, learning_rate_at, random_crop, stratified_timesteps
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.networks.refiner import Refiner
-from kf_core.method.recover import recover
-from kf_core.method.refine import fit_kernel, refine_kernel
-from kf_core.method.schedule import NoiseSchedule
-from kf_core.priors.load import load_prior
+from kf_core.kernels.algorithm1 import recover
+from kf_core.kernels.refine import fit_kernel, refine_kernel
+from kf_core.physics.blur import Degradation, bicubic
+from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, off_centre
 from kf_core.progress import Monitor
+from kf_core.restore.diffpir import denoise, finish
+from kf_core.restore.unet import Refiner
 from kf_core.settings import FinishSettings, PatchSettings, RecoverySettings, RefineSettings
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower

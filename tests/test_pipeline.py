@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 
 from kf_core import BadInput, Cancelled, Settings, recover_kernel, super_resolve
 from kf_core import device as devices
-from kf_core.method.crop import informative_crop
-from kf_core.method.kernel import default_kernel_size
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.priors.checkpoint import save_prior
-from kf_core.priors.load import load_prior
-from kf_core.priors.train import split, train_prior
+from kf_core.checkpoints.file import save_prior
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.physics.crop import informative_crop
+from kf_core.physics.kernel import default_kernel_size
 from kf_core.settings import PRESETS
+from kf_core.training.train_prior import split, train_prior
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 CPU = torch.device("cpu")

@@ -15,15 +15,15 @@ from tiny import TINY
 import kf_core
 from kf_core import device as devices
 from kf_core import estimates
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, BadPrior, BadSetting, OutOfMemory, TooLarge
 from kf_core.files.picture import read_picture
-from kf_core.method.crop import box_sums, informative_crop
-from kf_core.method.degradation import Degradation, inner, shifted
-from kf_core.method.finish import data_weight
-from kf_core.method.kernel import centre, gaussian_kernel
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.physics.blur import Degradation, inner, shifted
+from kf_core.physics.crop import box_sums, informative_crop
+from kf_core.physics.kernel import centre, gaussian_kernel
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
+from kf_core.restore.diffpir import data_weight
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from diffusers import DDPMScheduler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.schedule import NoiseSchedule
 
 REFERENCE = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
 kinds = pytest.mark.parametrize("kind", sorted(REFERENCE))

@@ -9,13 +9,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks.kf144 import PHOTOS
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, Cancelled
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
-from kf_core.priors.error_table import blur, errors_by_noise
-from kf_core.priors.load import load_prior
-from kf_core.priors.train import RECIPE, as_tensor, state_file, train_prior
 from kf_core.progress import Monitor
+from kf_core.training.error_table import blur, errors_by_noise
+from kf_core.training.train_prior import RECIPE, as_tensor, state_file, train_prior
 
 torch.set_num_threads(1)
 
@@ -43,7 +43,7 @@ def test_held_out_photographs_smaller_than_the_crop_are_scored_too(folder, tmp_p
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights_and_curve(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("kf_core.priors.train.RECIPE", RECIPE.__class__(**{**vars(RECIPE), "check_every": 2}))
+    monkeypatch.setattr("kf_core.training.train_prior.RECIPE", RECIPE.__class__(**{**vars(RECIPE), "check_every": 2}))
     usual, halting = tmp_path / "usual.safetensors", tmp_path / "halting.safetensors"
     once = train_prior(folder, usual, steps=7, channels=4, batch=2)
     for _ in range(2):  # stopped twice, after three steps each time

@@ -69,7 +69,7 @@ def drawn_kernel(text: str) -> np.ndarray:
         raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers from 0 on.")
     import torch
 
-    from kf_core.method.kernel import centre
+    from kf_core.physics.kernel import centre
 
     moved, _ = centre(torch.from_numpy(checked_kernel(kernel, "The drawing").astype(np.float64)))
     return moved.numpy().astype(np.float32)
@@ -107,7 +107,7 @@ def degrade(hr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """(h s + K - s, w s + K - s[, 3]) uint8 -> (h, w[, 3]) uint8, by the engine's own model of how photos shrink."""
     import torch
 
-    from kf_core.method.degradation import Degradation
+    from kf_core.physics.blur import Degradation
 
     channels = hr[..., None] if hr.ndim == 2 else hr
     image = torch.from_numpy(channels.astype(np.float32).transpose(2, 0, 1))[None]
@@ -127,7 +127,7 @@ def cosine(kernel: np.ndarray, truth: np.ndarray) -> float:
     """Of the angle between two kernels of one size, no shift allowed; 1 is perfect."""
     import torch
 
-    from kf_core.method.kernel import cosine_similarity
+    from kf_core.physics.kernel import cosine_similarity
 
     return cosine_similarity(torch.from_numpy(kernel), torch.from_numpy(truth))
 

@@ -105,7 +105,7 @@ def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     """The part of (H, W[, 3]) that fits the limits and holds most detail, as near to square as the photo allows."""
     import torch
 
-    from kf_core.method.crop import box_sums
+    from kf_core.physics.crop import box_sums
 
     height, width = pixels.shape[:2]
     rows = min(height, max(limits.side, limits.pixels // max(width, 1)))

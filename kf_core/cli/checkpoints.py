@@ -26,8 +26,8 @@ def without_command(context: typer.Context) -> None:
 @checkpoints.command("list")
 def list_command() -> None:
     """Lists the priors that are bundled, published or fetched: source, channels, size, place. Asks nobody."""
-    from kf_core.priors import hub, sources
-    from kf_core.priors.checkpoint import BUNDLED, read_checkpoint
+    from kf_core.checkpoints import hub, sources
+    from kf_core.checkpoints.file import BUNDLED, read_checkpoint
 
     def row(source: str, path: Path | None, sha256: str | None = None) -> tuple[str, str, str, str]:
         if path is None:
@@ -55,7 +55,7 @@ def path(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="As for --prior.")],
 ) -> None:
     """Prints where the file of a prior lies on this computer. Asks nobody: 'pull' fetches what is not there."""
-    from kf_core.priors import sources
+    from kf_core.checkpoints import sources
 
     names = sources.candidates(source)
     for name in names:
@@ -78,7 +78,7 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
 ) -> None:
     """Fetches a prior from the Hugging Face Hub, checks it and prints its path."""
-    from kf_core.priors import hub, sources
+    from kf_core.checkpoints import hub, sources
 
     if source in ("bundled", "auto") or (source not in sources.PUBLISHED and sources.looks_like_a_path(source)):
         raise BadInput(f"'{source}' is nothing to fetch.", "Give OWNER/NAME@REVISION or a published name.")

@@ -31,7 +31,7 @@ def train_prior(
     """
     with ProgressLine(quiet) as line:
         from kf_core.files import outputs
-        from kf_core.priors.train import train_prior as train
+        from kf_core.training.train_prior import train_prior as train
 
         outputs.check_outputs([], report=report, prior=output)
         asked = {"steps": steps, "channels": channels, "batch": batch}

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.method.learn_patches import random_batch
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.learn import random_batch
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
 

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kf_core.method.degradation import Degradation, bicubic, inner
-from kf_core.method.kernel import centre_of_mass, gaussian_kernel, normalise
-from kf_core.method.noise import noise_level
-from kf_core.method.spectrum import Spectrum
+from kf_core.physics.blur import Degradation, bicubic, inner
+from kf_core.physics.kernel import centre_of_mass, gaussian_kernel, normalise
 from kf_core.progress import Monitor, preview
+from kf_core.trust.noise import noise_level
+from kf_core.trust.spectrum import Spectrum
 
 WIDTHS = (0.3, 0.4, 0.5, 0.65, 0.8, 1.0)  # standard deviations of the simple kernels, in LR pixels
 FLOOR = 0.1  # of the largest tap, taken off every tap: what a search leaves in the corners pulls the centre of mass

@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import resolve_precision
-from kf_core.method.degradation import Degradation, initial_guess, inner
-from kf_core.method.kernel import off_centre
-from kf_core.method.networks.kernel_models import make_kernel_model
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.networks.refiner import Refiner
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.kernels.models import make_kernel_model
+from kf_core.physics.blur import Degradation, initial_guess, inner
+from kf_core.physics.kernel import off_centre
 from kf_core.progress import Monitor, preview
+from kf_core.restore.unet import Refiner
 from kf_core.settings import RecoverySettings
 
 

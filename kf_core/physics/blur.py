@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kf_core.method.kernel import check_kernel_size
+from kf_core.physics.kernel import check_kernel_size
 
 CG_ITERATIONS = 30  # of the data step; docs/results.md has what more of them would change
 PADDINGS = {"reflect": "reflect", "replicate": "replicate", "zeros": "constant", "canvas": None}

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kf_core.checkpoints import hub
+from kf_core.checkpoints.file import BUNDLED, PICKLES, checkpoint_in
 from kf_core.errors import BadPrior
-from kf_core.priors import hub
-from kf_core.priors.checkpoint import BUNDLED, PICKLES, checkpoint_in
 from kf_core.progress import Monitor
 
 # Name -> (repository, its commit in full, sha256 of pd.safetensors), the best first. Nothing is published yet.

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadPrior
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "pd-small.safetensors"
 FORMAT = "kernelfusion-pd-1"

@@ -18,10 +18,10 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
+from kf_core.denoisers.patch import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import resolve_precision
-from kf_core.method.degradation import Degradation, initial_guess, inner
-from kf_core.method.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.physics.blur import Degradation, initial_guess, inner
 from kf_core.progress import Monitor, preview
 from kf_core.settings import FinishSettings, RefineSettings
 

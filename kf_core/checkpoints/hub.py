@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kf_core.checkpoints.file import CONFIG, MAX_BYTES, MAX_CONFIG_BYTES, WEIGHTS, read_checkpoint
 from kf_core.errors import BadInput, BadPrior, KernelFusionError, Unavailable
-from kf_core.priors.checkpoint import CONFIG, MAX_BYTES, MAX_CONFIG_BYTES, WEIGHTS, read_checkpoint
 from kf_core.progress import Monitor
 
 ANSWER_SECONDS = 5  # for the Hub's first answer; HF_HUB_ETAG_TIMEOUT changes it

@@ -16,12 +16,12 @@ from functools import partial
 import torch
 from torch import Generator, Tensor
 
-from kf_core.method.degradation import Degradation, initial_guess, inner, shifted
-from kf_core.method.finish import data_weight, denoise, explain
-from kf_core.method.kernel import centre
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.physics.blur import Degradation, initial_guess, inner, shifted
+from kf_core.physics.kernel import centre
 from kf_core.progress import Monitor, preview
+from kf_core.restore.diffpir import data_weight, denoise, explain
 from kf_core.settings import RefineSettings
 
 

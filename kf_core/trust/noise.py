@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from kf_core.method.crop import informative_crop
-from kf_core.method.spectrum import Spectrum, mixed
+from kf_core.physics.crop import informative_crop
+from kf_core.trust.spectrum import Spectrum, mixed
 
 TEXTURE = 3.3  # grey levels: the finest texture of clean photos, aliased, was taken for as much white noise
 ENOUGH = 192  # LR pixels per side: a larger photo is judged by so much of it, as its spectrum takes time and memory

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from kf_core.method.learn_patches import Training, learn_patches
-from kf_core.method.networks.patch_diffusion import RECEPTIVE_FIELD, PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
+from kf_core.denoisers.learn import Training, learn_patches
+from kf_core.denoisers.patch import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
 

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import resolve_precision
 from kf_core.errors import Cancelled
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
 

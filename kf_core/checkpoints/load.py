@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from kf_core.checkpoints import hub
+from kf_core.checkpoints.file import Checkpoint, WrongHash, read_checkpoint
+from kf_core.checkpoints.sources import candidates, find
+from kf_core.denoisers.adapt import Prior
 from kf_core.device import choose_device
 from kf_core.errors import Cancelled, KernelFusionError, Unavailable
-from kf_core.method.adapt import Prior
-from kf_core.priors import hub
-from kf_core.priors.checkpoint import Checkpoint, WrongHash, read_checkpoint
-from kf_core.priors.sources import candidates, find
 from kf_core.progress import Monitor
 
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kf_core.checkpoints.file import save_prior
+from kf_core.denoisers.learn import Training, learn_patches, random_batch, stratified_timesteps
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import choose_device, describe
 from kf_core.errors import BadInput, Cancelled
 from kf_core.files.atomic import check_writable_folder
 from kf_core.files.picture import read_picture
-from kf_core.method.learn_patches import Training, learn_patches, random_batch, stratified_timesteps
-from kf_core.method.networks.patch_diffusion import PatchDiffusion
-from kf_core.method.schedule import NoiseSchedule
-from kf_core.priors.checkpoint import save_prior
-from kf_core.priors.error_table import errors_by_noise
-from kf_core.priors.training_state import load_training, save_training
 from kf_core.progress import Monitor, Progress
 from kf_core.settings import DiffusionSettings, PatchSettings
+from kf_core.training.error_table import errors_by_noise
+from kf_core.training.state import load_training, save_training
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 RECIPE = PatchSettings(

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from kf_core.denoisers.learn import Training
 from kf_core.errors import BadInput
 from kf_core.files.atomic import write_atomically
-from kf_core.method.learn_patches import Training
 
 FORMAT = "kernelfusion-training-1"
 

@@ -1,0 +1,1 @@
+"""Where a kernel comes from: one estimator a file, and one choice among them in pipeline.py."""

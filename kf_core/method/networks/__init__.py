@@ -1,1 +1,0 @@
-"""The three networks of the method. They map tensors to tensors and know nothing of files or settings files."""

@@ -1,1 +1,0 @@
-"""Priors: the file format of checkpoints, finding one by name, and training one."""

@@ -1,0 +1,1 @@
+"""The large image, from the photo and a known kernel."""
