@@ -1,5 +1,6 @@
-# Two commands: `make demo` shows what the tool does, `make test` checks that it does it.
-# Both make their own environment in .venv on the first call and reuse it afterwards.
+# `make demo` shows what the tool does, `make test` checks that it does it, and `make check` is the part of that which
+# takes a minute or two and needs nothing but Python. Each makes its own environment in .venv on the first call and
+# reuses it afterwards.
 
 PYTHON ?= python3
 # Anything pip understands, for example TORCH="torch==2.13.0 --index-url URL" for another build of torch.
@@ -7,7 +8,7 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 
-.PHONY: demo test gimp-testbed chromium space clean
+.PHONY: demo test check lint gimp-testbed chromium space clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -15,9 +16,16 @@ demo: .venv/.installed
 	$(BIN)/kf upscale kf_core/examples/hats_ring.png --scale 4 --preset fast -o demo/result.png --force \
 		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
 
-test: .venv/.dev gimp-testbed chromium
-	$(BIN)/ruff check .
+test: lint gimp-testbed chromium
 	$(BIN)/python -m pytest
+
+check: lint
+	$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/gimp --ignore=tests/web
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # A real GIMP 3 for the tests, outside the checkout. Where it cannot be had, the tests that need it say why.
 gimp-testbed:
@@ -35,7 +43,7 @@ space:
 	$(PYTHON) web_demo/space build/space
 
 clean:
-	rm -rf .venv demo build dist kernelfusion.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv demo build dist kernelfusion.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find kf_core tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say how far the environment is, so that nothing is installed twice.

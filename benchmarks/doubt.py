@@ -1,6 +1,6 @@
 """What doubting the recovered kernels brings. `python -m benchmarks.doubt --cases split-final`
 
-Kernels recovered by the `fast` preset, once believed as they are and once weighed (kf_core/method/doubt.py): cosine
+Kernels recovered by the `fast` preset, once trusted as they are and once weighed (kf_core/trust): cosine
 with the truth, gain over bicubic, confidence. The search takes minutes a case, so its kernels are kept in
 benchmarks/results/split_recovered.npz (crops of 64 x 64 to tune on, of 112 x 112 in the final part) and kf12_fast.json;
 what follows it is run anew. --search runs the search of a part of the split too. The rows are kept for
@@ -14,23 +14,28 @@ import json
 import platform
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from benchmarks import split
 from benchmarks.kf12 import RESULTS
-from benchmarks.kf144 import SCALE, Pair, pair, psnr
+from benchmarks.kf144 import Pair, pair
 from kf_core import Settings, load_prior, recover_kernel
+from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.physics.blur import bicubic
+from kf_core.kernels.base import Estimate
+from kf_core.photo import Photo
+from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import finish
-from kf_core.trust.choose import believed, choose_kernel
+from kf_core.run import Run
+from kf_core.scores import psnr
+from kf_core.stages import RestoreImage, State, TrustImage, WeighKernel
 
 RECOVERED = RESULTS / "split_recovered.npz"
 PARTS = {"split-tuning": split.TUNING, "split-final": split.FINAL}
@@ -60,38 +65,38 @@ def cases(name: str) -> Iterable[tuple[Pair, np.ndarray]]:
 
 def run_case(case: Pair, recovered: np.ndarray, prior, undoubted: bool) -> tuple[dict, list]:
     """One row of the table, and its pictures."""
-    settings, schedule, lr = Settings.preset("fast").finish, NoiseSchedule(), to_tensor(case.lr)
+    settings, schedule, lr = Settings.preset("fast"), NoiseSchedule(), to_tensor(case.lr)
     truth, first = torch.from_numpy(case.kernel), torch.from_numpy(recovered)
-    plain = bicubic(lr, *case.hr.shape[:2])
-    baseline = psnr(to_array(plain, case.hr), case.hr)
+    baseline = psnr(to_array(bicubic(lr, *case.hr.shape[:2]), case.hr), case.hr)
+    restored = RestoreImage(PatchDenoiser(prior, schedule), schedule, settings)
 
-    def finished(kernel: torch.Tensor, source: str, noise: float) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(0)
-        return finish(lr, kernel, SCALE, prior, schedule, settings, generator, Monitor(), source, noise)
+    def run() -> Run:
+        return Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
 
-    def gain(image: torch.Tensor) -> float:
-        return psnr(to_array(image, case.hr), case.hr) - baseline
+    def gain(state: State) -> float:
+        return psnr(to_array(state.image, case.hr), case.hr) - baseline
 
-    chosen = choose_kernel(lr, first, SCALE, Monitor())
-    whole = finished(chosen.kernel, chosen.source, chosen.noise)
-    mixed, confidence = believed(lr, whole, chosen, SCALE)
+    state = State(Photo(lr), Estimate(first, "recovered"))
+    whole = restored(WeighKernel(settings)(state, run()), run())
+    mixed = TrustImage()(whole, run())
+    undoubted_state = replace(state, photo=replace(state.photo, noise=0.0))
     row = {
         "case": case.name,
         "cosine": cosine_similarity(first, truth),
-        "cosine, weighed": cosine_similarity(chosen.kernel, truth),
-        **({"gain": gain(finished(first, "recovered", 0.0))} if undoubted else {}),
+        "cosine, weighed": cosine_similarity(whole.kernel, truth),
+        **({"gain": gain(restored(undoubted_state, run()))} if undoubted else {}),
         "gain, weighed, all of it": gain(whole),
         "gain, weighed": gain(mixed),
-        "confidence": confidence,
-        "simple": chosen.simple,
+        "confidence": mixed.confidence,
+        "simple": whole.estimate.source == "simple",
     }
     pictures = [
         case.lr,
-        to_array(plain, case.hr),
-        to_array(mixed, case.hr),
+        to_array(bicubic(lr, *case.hr.shape[:2]), case.hr),
+        to_array(mixed.image, case.hr),
         case.hr,
         case.kernel,
-        chosen.kernel.numpy(),
+        whole.kernel.numpy(),
     ]
     return row, pictures
 

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.kf144 import SCALE, case_name, frame, pair, psnr, ssim
+from benchmarks.kf144 import SCALE, case_name, frame, pair, ssim
 from kf_core import Settings, super_resolve
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.physics.blur import bicubic
+from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
+from kf_core.scores import psnr
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = {  # of the table: key in a row, heading, format

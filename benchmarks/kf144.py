@@ -1,4 +1,4 @@
-"""The benchmark's pairs and scores. PSNR and SSIM on Y of YCbCr (BT.601), 16 HR pixels shaved off each side."""
+"""The benchmark's pairs, and SSIM on Y of YCbCr (BT.601), 16 HR pixels shaved off each side, as kf_core.scores.psnr."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kf_core.files.kernels import read_kernel
 from kf_core.files.picture import read_picture
-from kf_core.physics.blur import Degradation
+from kf_core.physics.blur import UniformBlur
 from kf_core.pixels import to_array, to_tensor
+from kf_core.scores import SHAVE, luma
 
 FOLDER = Path(__file__).parent / "data" / "kf144"
 PHOTOS = sorted(FOLDER.glob("*.png"))
 KERNELS = sorted((FOLDER / "kernels").glob("*.npy"))
-SCALE, SHAVE, BORDER = 4, 16, 12
+SCALE, BORDER = 4, 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def case_name(photo: int, kernel: int) -> str:
 def pair(photo: int, kernel: int, crop: int = 0) -> Pair:
     """Photograph and kernel by index 0..11; `crop` is the side in LR pixels of the centre that is kept, 0 for all."""
     hr = read_picture(PHOTOS[photo]).pixels
-    taps = np.load(KERNELS[kernel]).astype(np.float32)
+    taps = read_kernel(KERNELS[kernel]).astype(np.float32)
     taps /= taps.sum()
     return shrunk(case_name(photo, kernel), hr, taps, crop)
 
@@ -46,24 +48,13 @@ def shrunk(name: str, hr: np.ndarray, taps: np.ndarray, crop: int = 0, corner: i
     Args:
         corner: in place of the middle, 0..3: top left, top right, bottom left, bottom right.
     """
-    lr = to_array(Degradation(taps.shape[0], SCALE)(to_tensor(hr), torch.from_numpy(taps)), hr)
+    lr = to_array(UniformBlur(torch.from_numpy(taps), SCALE).A(to_tensor(hr)), hr)
     height, width = (min(crop or side, side) for side in lr.shape[:2])
     spare = lr.shape[0] - height, lr.shape[1] - width
     top, left = (s // 2 for s in spare) if corner is None else (spare[0] * (corner // 2), spare[1] * (corner % 2))
     lr = lr[top : top + height, left : left + width]
     hr = hr[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
     return Pair(name, hr, lr, taps)
-
-
-def luma(image: np.ndarray) -> np.ndarray:
-    """Y of BT.601 in studio range, as MATLAB's rgb2ycbcr: (H, W) float64 in 16..235."""
-    return 16 + image.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
-
-
-def psnr(image: np.ndarray, truth: np.ndarray, where: slice | np.ndarray | None = None) -> float:
-    error = (luma(image) - luma(truth)) ** 2
-    error = error[SHAVE:-SHAVE, SHAVE:-SHAVE] if where is None else error[where]
-    return float(10 * np.log10(255**2 / max(error.mean(), 1e-12)))
 
 
 def frame(shape: tuple[int, ...]) -> np.ndarray:

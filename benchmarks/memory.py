@@ -1,7 +1,8 @@
 """Memory of each phase per HR pixel, on a CPU. `python -m benchmarks.memory`
 
 Each measurement is a process of its own: peak resident memory less what it had when torch and the prior were loaded.
-The factors of kf_core/estimates.py are the largest found here, rounded up. Linux and macOS.
+The factors in kf_core/stages.py and kf_core/kernels/algorithm1.py are the largest found here, rounded up. It runs on
+Linux and macOS.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def measure(phase: str, side: int) -> dict[str, float]:
     import torch
 
     import kf_core
-    from kf_core.estimates import memory_needed
+    from kf_core.photo import Photo
+    from kf_core.pipeline import make_stages
+    from kf_core.progress import Monitor
+    from kf_core.run import Run
     from kf_core.settings import Settings
 
     preset, overrides, known, _ = CASES[phase]
@@ -49,7 +53,11 @@ def measure(phase: str, side: int) -> dict[str, float]:
     began = time.monotonic()
     kf_core.super_resolve(photo, settings, kernel=kernel)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    estimate = memory_needed(settings, torch.zeros(1, 3, side, side), known, True)
+    whole = Photo(torch.zeros(1, 3, side, side)).cropped(settings.kernel_crop)
+    given = None if kernel is None else torch.from_numpy(kernel)
+    run = Run(torch.device("cpu"), torch.Generator(), Monitor())
+    stages, _ = make_stages(whole, settings, given, None, None, None, run, True)
+    estimate = max(stage.cost(side, side).memory for stage in stages)
     return {"bytes": peak - before, "estimate": estimate, "seconds": time.monotonic() - began}
 
 

@@ -19,16 +19,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.kf144 import Pair, pair, psnr
+from benchmarks.kf144 import Pair, pair
 from kf_core import Prior, Settings, load_prior, super_resolve
-from kf_core.denoisers.adapt import phase_one
+from kf_core.denoisers.adapt import fresh_prior, learn_photo
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import choose_device
-from kf_core.physics.blur import bicubic
+from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
+from kf_core.run import Run
+from kf_core.scores import psnr
 from kf_core.settings import PatchSettings
 from kf_core.training.error_table import grey_levels
 
@@ -71,9 +73,10 @@ def run_variant(case: Pair, patches: PatchSettings, settings: Settings, blind: b
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
     torch.manual_seed(settings.seed)
     began = time.monotonic()
-    lr, generator = to_tensor(case.lr).to(device), torch.Generator().manual_seed(settings.seed)
-    prior = None if patches.prior == "none" else load_prior(patches.prior, device)
-    learned = phase_one(lr, schedule, patches, prior, generator, Monitor())
+    run = Run(device, torch.Generator().manual_seed(settings.seed), Monitor())
+    learned = fresh_prior(patches, device) if patches.prior == "none" else load_prior(patches.prior, device)
+    if patches.steps:
+        learned = learn_photo(to_tensor(case.lr).to(device), learned, schedule, patches, run)
     row = {"phase1_seconds": time.monotonic() - began, "step_kept": learned.about.get("step_kept", 0)}
     row["error_on_truth"] = error_on_truth(learned.network, case, schedule, device)
     baseline = psnr(to_array(bicubic(to_tensor(case.lr), *case.hr.shape[:2]), case.lr), case.hr)

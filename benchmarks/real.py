@@ -16,7 +16,7 @@ from kf_core import Settings, read_picture, super_resolve
 from kf_core.examples import EXAMPLES, example
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.physics.blur import bicubic
+from kf_core.physics.grid import bicubic
 from kf_core.pixels import to_array, to_tensor
 
 

@@ -18,11 +18,13 @@ import torch
 
 from benchmarks.kf144 import SCALE, pair
 from kf_core import load_prior
+from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels import refine
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
+from kf_core.run import Run
 from kf_core.settings import Settings
 
 
@@ -45,7 +47,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, nargs="*", default=range(12))
     chosen = parser.parse_args()
     settings = replace(Settings.preset("fast").refine, rounds=chosen.rounds)
-    prior, rows = load_prior("bundled", "cpu").network, []
+    denoiser, rows = PatchDenoiser(load_prior("bundled", "cpu").network, NoiseSchedule()), []
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
     print("| case | before | image shifted too | image left |\n|---|---|---|---|")
     for index in chosen.cases:
@@ -54,10 +56,8 @@ def main() -> None:
         start, found = smeared(truth), []
         for along in (True, False):
             with mock.patch.object(refine, "shifted", refine.shifted if along else lambda image, *_: image):
-                generator = torch.Generator().manual_seed(0)
-                found.append(
-                    refine.refine_kernel(lr, start, SCALE, prior, NoiseSchedule(), settings, generator, Monitor())
-                )
+                run = Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
+                found.append(refine.refine_kernel(lr, start, SCALE, denoiser, denoiser.schedule, settings, run))
         rows.append([scores(kernel, truth) for kernel in (start, *found)])
         cells = " | ".join(f"{plain:.3f} ({best:.3f})" for plain, best in rows[-1])
         print(f"| {case.name} | {cells} |", flush=True)

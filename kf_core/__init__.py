@@ -9,7 +9,7 @@ result.image, result.kernel, result.report
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kf_core.errors import BadInput, Cancelled, Diverged, KernelFusionError, OutOfMemory, Unavailable
 from kf_core.progress import Progress
@@ -55,7 +55,7 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from kf_core.errors import NoDevice
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: str) -> torch.device:
@@ -34,6 +38,12 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     return "bf16" if device.type == "cpu" and "avx512_bf16" in _cpu_flags() else "fp32"
+
+
+def channels_last(network: Network) -> Network:
+    """Itself, its weights laid out so that convolutions are fastest on a CPU."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own hints lack it
+    return network
 
 
 def memory_available(device: torch.device) -> int | None:

@@ -16,7 +16,7 @@ from kf_core import gimp_install
 from kf_core.engine import PROTOCOL
 from kf_core.engine.places import log_dir
 
-PACKAGES = ("torch", "numpy", "pillow", "safetensors", "huggingface-hub")
+PACKAGES = ("torch", "numpy", "pillow", "safetensors", "huggingface-hub", "filelock", "platformdirs")
 LOG_LINES = 20
 
 

@@ -63,7 +63,7 @@ class BadPrior(BadInput):
     code = "bad_prior"
 
 
-class BadSetting(BadInput):
+class BadSetting(BadInput, ValueError):
     """A setting that does not exist, or a value it cannot have."""
 
     code = "bad_setting"
@@ -120,3 +120,12 @@ class Unavailable(KernelFusionError):
     """Something from the network cannot be had now: later, or on another network, it may be."""
 
     code = "unavailable"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out, of whatever device; what torch raises on a CPU has no class of its own."""
+    if isinstance(error, (MemoryError, OutOfMemory)) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error) for words in ("allocate memory", "out of memory")
+    )

@@ -1,4 +1,4 @@
-"""Finding GIMP 3, putting the plug-in where it looks, and asking it whether it found it. Standard library only.
+"""Finding GIMP 3, putting the plug-in where it looks, and asking it whether it found it.
 
 GIMP says nothing when it does not like a plug-in: the folder must be called as the file in it, and the file must be
 executable. So after copying, a GIMP without a window is asked whether the procedure is there.
@@ -14,14 +14,15 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import kf_core
 from kf_core import Unavailable
 from kf_core.engine.places import log_dir
+from kf_core.files.atomic import write_atomically
 
 NAME = "kernelfusion"
 PROCEDURE = "plug-in-kernelfusion"
@@ -69,7 +70,7 @@ def config_folders(home: Path, environment: Mapping[str, str], system: str = sys
 
 
 def plugin_folders(
-    home: Path, environment: Mapping[str, str], gimps: list[Gimp] = (), system: str = sys.platform
+    home: Path, environment: Mapping[str, str], gimps: Sequence[Gimp] = (), system: str = sys.platform
 ) -> list[Path]:
     """The plug-in folders of every GIMP 3 that has ever run here, or that can be started."""
     if environment.get("GIMP3_DIRECTORY"):
@@ -93,18 +94,19 @@ def gimp_commands(
     home: Path, environment: Mapping[str, str], system: str = sys.platform
 ) -> list[tuple[tuple[str, ...], str]]:
     """(command, kind) of every GIMP that may be here, the version not asked yet."""
-    path, commands = environment.get("PATH"), []
+    path = environment.get("PATH")
+    commands: list[tuple[tuple[str, ...], str]] = []
     if system == "win32":
         roots = [environment.get("ProgramFiles", r"C:\Program Files")]
         roots.append(str(Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "Programs"))
         for root in roots:
-            for found in sorted(Path(root).glob("GIMP 3*/bin/gimp-console-3*.exe")):
-                commands.append(((str(found),), "system"))
+            for file in sorted(Path(root).glob("GIMP 3*/bin/gimp-console-3*.exe")):
+                commands.append(((str(file),), "system"))
         return commands
     if system == "darwin":
-        for root in (Path("/Applications"), home / "Applications"):
-            for found in sorted(root.glob("GIMP*.app/Contents/MacOS/gimp-console*")):
-                commands.append(((str(found),), "system"))
+        for folder in (Path("/Applications"), home / "Applications"):
+            for file in sorted(folder.glob("GIMP*.app/Contents/MacOS/gimp-console*")):
+                commands.append(((str(file),), "system"))
     names = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console", "gimp-3", "gimp")
     if found := next((shutil.which(name, path=path) for name in names if shutil.which(name, path=path)), None):
         commands.append(((found,), "system"))
@@ -132,7 +134,7 @@ def plugin_source() -> Path:
         return checkout
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for each in importlib.metadata.files("kernelfusion") or []:
-            if each.name == file.name and each.parent.name == NAME and each.locate().is_file():
+            if each.name == file.name and each.parent.name == NAME and Path(each.locate()).is_file():
                 return Path(each.locate()).resolve()
     raise Unavailable("The GIMP plug-in is missing from this installation.", "Install KernelFusion again.")
 
@@ -149,16 +151,13 @@ def install(folder: Path, engine: Path, source: Path | None = None) -> Path:
 
 
 def write(path: Path, content: bytes, mode: int) -> None:
-    """All of it or nothing, even if GIMP is reading right now."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    """All of it or nothing, even if GIMP is reading right now. Raises CannotWrite."""
+
+    def whole(file: BinaryIO) -> None:
+        file.write(content)
+        os.chmod(file.name, mode)
+
+    write_atomically(path, whole)
 
 
 def uninstall(folder: Path) -> bool:

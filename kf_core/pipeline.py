@@ -1,9 +1,9 @@
-"""super_resolve: checks the picture, runs phase 1, phase 2 and the finish, and assembles the result."""
+"""super_resolve: checks the photo, makes the list of stages, runs it, and assembles the result."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,23 +13,34 @@ from torch import Tensor
 
 from kf_core import device as devices
 from kf_core.checkpoints.load import load_prior
-from kf_core.denoisers.adapt import Prior, phase_one
-from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.cost import Cost
+from kf_core.denoisers.adapt import Prior, fresh_prior
+from kf_core.denoisers.base import Denoiser
+from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.errors import BadKernel, BadPrior, Diverged, OutOfMemory
-from kf_core.estimates import check_memory, plan
-from kf_core.kernels.algorithm1 import recover
-from kf_core.kernels.refine import refine_kernel
-from kf_core.physics.blur import Degradation
-from kf_core.physics.crop import informative_crop
-from kf_core.physics.kernel import check_kernel_size, default_kernel_size, matching_size, normalise, resample_kernel
-from kf_core.pixels import as_pixels, to_array, to_tensor
+from kf_core.errors import BadKernel, BadPrior, BadSetting, OutOfMemory, TooLarge, is_out_of_memory
+from kf_core.kernels.algorithm1 import Algorithm1
+from kf_core.kernels.base import KernelEstimator
+from kf_core.kernels.given import GivenKernel, given_kernel
+from kf_core.photo import Photo
+from kf_core.physics.kernel import check_kernel_size, default_kernel_size
+from kf_core.pixels import as_pixels, to_array, to_tensor, value_range
 from kf_core.progress import Monitor, Progress
-from kf_core.restore.diffpir import finish
+from kf_core.report import make_report
+from kf_core.run import Run
 from kf_core.settings import DiffusionSettings, Settings
-from kf_core.trust.choose import believed, choose_kernel, residual, sentence
-from kf_core.trust.noise import noise_level
-from kf_core.version import __version__
+from kf_core.stages import (
+    EstimateKernel,
+    LearnPatches,
+    RefineKernel,
+    RestoreImage,
+    Stage,
+    State,
+    TrustImage,
+    WeighKernel,
+)
+
+FETCHING = 0.02  # share of a run's progress that fetching a prior takes
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class SuperResolution:
     Attributes:
         image: (H s, W s) or (H s, W s, 3), of the dtype given; None where only the kernel was asked for.
         kernel: (K, K) float32 with sum 1, in the orientation of a cross-correlation.
-        report: JSON-able: versions, settings, seed, device, sizes, seconds and iterations per phase, consistency
+        report: JSON-able: versions, settings, seed, device, sizes, seconds and iterations per stage, consistency
             error, kernel and its source ("given", "recovered", "simple"); with settings.doubt and an image also
             `confidence`, 0..1, the share of the image that is the kernel's (the rest is the bicubic enlargement), and
             `confidence_sentence`.
@@ -56,6 +67,8 @@ def super_resolve(
     *,
     kernel: np.ndarray | None = None,
     prior: Prior | None = None,
+    estimator: KernelEstimator | None = None,
+    denoiser: Denoiser | None = None,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> SuperResolution:
@@ -66,14 +79,23 @@ def super_resolve(
         settings: `Settings.preset("fast")` if None.
         kernel: (K, K), the degradation where it is known; then only the image is recovered.
         prior: what load_prior returned, so that a server keeps its network; None: settings.patches.prior is loaded.
+        estimator: what finds the kernel, in place of Algorithm 1.
+        denoiser: what takes noise off images in refinement and restoration, in place of PD.
         progress: called after every iteration, from this thread.
         should_stop: asked after every iteration and every tile; True ends the run with Cancelled.
 
     Raises:
         BadInput, OutOfMemory, Diverged, Cancelled, Unavailable: all of them KernelFusionError.
+
+    >>> import kf_core, numpy as np
+    >>> photo = np.zeros((32, 32), np.uint8)
+    >>> kernel = np.full((8, 8), 1 / 64)
+    >>> settings = kf_core.Settings.preset("fast", scale=2).with_overrides(["finish.steps=1"])
+    >>> kf_core.super_resolve(photo, settings, kernel=kernel).image.shape
+    (64, 64)
     """
     monitor = Monitor(progress, should_stop)
-    return _run(image, settings or Settings.preset("fast"), kernel, prior, monitor, want_image=True)
+    return _run(image, settings or Settings.preset("fast"), kernel, prior, estimator, denoiser, monitor, True)
 
 
 def recover_kernel(
@@ -81,12 +103,22 @@ def recover_kernel(
     settings: Settings | None = None,
     *,
     prior: Prior | None = None,
+    estimator: KernelEstimator | None = None,
+    denoiser: Denoiser | None = None,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> SuperResolution:
-    """As super_resolve, but stops when the kernel is known; the image of the result is None."""
+    """As super_resolve, but stops when the kernel is known; the image of the result is None.
+
+    >>> import kf_core, numpy as np
+    >>> photo = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
+    >>> short = ["recovery.timesteps=100", "recovery.first_iterations=1", "refine.rounds=0", "doubt=False"]
+    >>> settings = kf_core.Settings.preset("fast", scale=2).with_overrides(short)
+    >>> kf_core.recover_kernel(photo, settings).kernel.shape
+    (12, 12)
+    """
     monitor = Monitor(progress, should_stop)
-    return _run(image, settings or Settings.preset("fast"), None, prior, monitor, want_image=False)
+    return _run(image, settings or Settings.preset("fast"), None, prior, estimator, denoiser, monitor, False)
 
 
 def _run(
@@ -94,100 +126,132 @@ def _run(
     settings: Settings,
     known: np.ndarray | None,
     prior: Prior | None,
+    estimator: KernelEstimator | None,
+    denoiser: Denoiser | None,
     monitor: Monitor,
     want_image: bool,
 ) -> SuperResolution:
     settings = settings.checked()
-    size = settings.kernel_size if known is None else known_kernel_size(known)
+    if known is not None and estimator is not None:
+        raise BadKernel("A kernel is given, and an estimator to find one.", "Give one of the two.")
+    kernel = None if known is None else given_kernel(known, settings.scale)
+    if kernel is not None and settings.kernel_size not in (None, len(kernel)):
+        raise BadSetting(
+            f"The kernel has {len(kernel)} taps per side, and the setting kernel_size asks for {settings.kernel_size}.",
+            "Leave the setting out: a given kernel has its own size.",
+        )
+    size = settings.kernel_size if kernel is None else len(kernel)
     size = default_kernel_size(settings.scale) if size is None else size
     settings = replace(settings, kernel_size=check_kernel_size(size, settings.scale))
     device = devices.choose_device(settings.device)
     pixels = as_pixels(image)
-    lr = to_tensor(pixels).to(device)
-    kernel = None if known is None else normalise(torch.from_numpy(np.asarray(known).astype(np.float32)).to(device))
-    check_memory(settings, lr, kernel is not None, want_image)
+    whole = Photo(to_tensor(pixels).to(device), range=value_range(pixels))
+    kernel = None if kernel is None else kernel.to(device)
+    run = Run(device, torch.Generator().manual_seed(settings.seed), monitor)
     try:
         with torch.random.fork_rng():
-            return _phases(pixels, lr, settings, kernel, prior, monitor, want_image)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _out_of_memory() from error
-    except RuntimeError as error:  # what torch raises on a CPU and on Apple's MPS has no class of its own
-        if "allocate memory" in str(error) or "out of memory" in str(error):
-            raise _out_of_memory() from error
+            photo = whole.cropped(settings.kernel_crop)
+            stages, about_prior = make_stages(photo, settings, kernel, prior, estimator, denoiser, run, want_image)
+            state = State(photo, about_prior=about_prior)
+            for stage in stages:
+                state = stage(state, run)
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
         raise
+    result = None if state.image is None or not want_image else to_array(state.image, pixels)
+    report = make_report(state, settings, run, want_image)
+    return SuperResolution(result, state.kernel.cpu().numpy().astype(np.float32), report)
 
 
-def _out_of_memory() -> OutOfMemory:
-    return OutOfMemory("The computer ran out of memory.", "Use a smaller part of the photo, or the preset 'fast'.")
-
-
-def _phases(
-    image: np.ndarray,
-    lr: Tensor,
+def make_stages(
+    photo: Photo,
     settings: Settings,
-    known: Tensor | None,
+    kernel: Tensor | None,
     prior: Prior | None,
-    monitor: Monitor,
+    estimator: KernelEstimator | None,
+    denoiser: Denoiser | None,
+    run: Run,
     want_image: bool,
-) -> SuperResolution:
-    device, scale = lr.device, settings.scale
-    generator = torch.Generator().manual_seed(settings.seed)
-    schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, device)
-    if prior is None and settings.patches.prior != "none":
-        prior = load_prior(settings.patches.prior, device, monitor)
-    check_schedule(prior, settings.diffusion)
+) -> tuple[list[Stage], Mapping[str, Any]]:
+    """The stages of a run, and what the report says of PD. The one place that decides what runs.
+
+    Tells the monitor their labels and shares of the progress. Raises TooLarge when they need more memory than is free,
+    before any of them begins.
+    """
+    schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
+    walks = (kernel is None and estimator is None) or (
+        kernel is not None and settings.finish.method == "none" and want_image
+    )
+    needs_patches = walks or denoiser is None
+    if needs_patches and prior is None and settings.patches.prior != "none":
+        run.monitor.labels = {"fetch_prior": "fetching the prior"}
+        run.monitor.plan = {"fetch_prior": FETCHING, "rest": 1 - FETCHING}
+        prior = load_prior(settings.patches.prior, run.device, run.monitor)
     torch.manual_seed(settings.seed)  # only now: the same weights whether the prior was built just now or long ago
-    monitor.plan = plan(settings, lr, known is not None, want_image)
-    whole = monitor.region = (0, 0, lr.shape[2], lr.shape[3])
-    network, about_prior = phase_one(lr, schedule, settings.patches, prior, generator, monitor)
-
-    kernel, result, choice, confidence = known, None, None, None
+    stages: list[Stage] = []
+    about: Mapping[str, Any] = {"prior": "none"}
+    if needs_patches:
+        check_schedule(prior, settings.diffusion)
+        network, about = on_device(prior, run.device) if prior else fresh_prior(settings.patches, run.device)
+        patches = PatchDenoiser(network, schedule)
+        if settings.patches.steps:
+            stages.append(LearnPatches(patches, about, settings))
+        if walks:
+            estimator = Algorithm1(patches, settings, kernel)
+        denoiser = denoiser or patches
+    assert denoiser is not None
+    if estimator is None:
+        assert kernel is not None
+        estimator = GivenKernel(kernel)
+    stages.append(EstimateKernel(estimator))
+    remade = settings.finish.method == "plug_and_play" or not walks
     if kernel is None:
-        top, left, height, width = monitor.region = informative_crop(lr, settings.kernel_crop)
-        crop = lr[:, :, top : top + height, left : left + width]
-        kernel, result = phase_two(crop, network, schedule, settings, generator, monitor)
+        if settings.refine.rounds:
+            stages.append(RefineKernel(denoiser, schedule, settings))
         if settings.doubt:
-            choice = choose_kernel(crop, kernel, scale, monitor)
-            kernel = choice.kernel
-        if settings.doubt or crop.shape != lr.shape:
-            result = None
-    elif settings.finish.method == "none" and want_image:  # Algorithm 1 with the kernel given
-        degradation = Degradation(settings.kernel_size, scale, settings.recovery.padding)
-        result = recover(lr, degradation, network, schedule, settings.recovery, generator, monitor, kernel).image
-    source = "given" if known is not None else choice.source if choice is not None else "recovered"
-    monitor.region = whole
-    if want_image and (result is None or settings.finish.method == "plug_and_play"):
-        noise = noise_level(lr, kernel, scale) if choice is None else choice.noise
-        result = finish(lr, kernel, scale, network, schedule, settings.finish, generator, monitor, source, noise)
-        if choice is not None and bool(torch.isfinite(result).all()):
-            result, confidence = believed(lr, result, choice, scale)
+            stages.append(WeighKernel(settings))
+        same_grid = photo.crop == photo.whole and settings.search_scale == settings.scale
+        remade |= bool(settings.refine.rounds) or settings.doubt or not same_grid
+    if want_image and remade:
+        stages.append(RestoreImage(denoiser, schedule, settings))
+        if kernel is None and settings.doubt:
+            stages.append(TrustImage())
 
-    if not bool(torch.isfinite(kernel).all()) or (result is not None and not bool(torch.isfinite(result).all())):
-        raise Diverged()
-    report = make_report(lr, result if want_image else None, kernel, settings, monitor, about_prior, source)
-    if confidence is not None:
-        report |= {"confidence": round(confidence, 3), "confidence_sentence": sentence(confidence, choice.simple)}
-    pixels = to_array(result, image) if want_image else None
-    return SuperResolution(pixels, kernel.cpu().numpy().astype(np.float32), report)
+    costs = [stage.cost(*photo.size) for stage in stages]
+    check_memory(costs, photo, settings, run.device)
+    work = {stage.name: cost.work for stage, cost in zip(stages, costs, strict=True)}
+    if "fetch_prior" in run.monitor.seconds:
+        work = {"fetch_prior": FETCHING * sum(work.values()), **work}
+    run.monitor.labels, run.monitor.plan = {stage.name: stage.label for stage in stages}, work
+    return stages, about
 
 
-def phase_two(
-    crop: Tensor,
-    prior: PatchDiffusion,
-    schedule: NoiseSchedule,
-    settings: Settings,
-    generator: torch.Generator,
-    monitor: Monitor,
-) -> tuple[Tensor, Tensor | None]:
-    """The kernel (K, K) at full scale; the crop's image (1, 3, H, W) if Algorithm 1 walked it at that scale."""
-    scale, size, recovery = settings.scale, settings.kernel_size, settings.recovery
-    walked = settings.search_scale
-    degradation = Degradation(matching_size(size, scale, walked), walked, recovery.padding)
-    found = recover(crop, degradation, prior, schedule, recovery, generator, monitor)
-    kernel = found.kernel if walked == scale else resample_kernel(found.kernel, walked, size, scale)
-    if not settings.refine.rounds:
-        return kernel, found.image if walked == scale else None
-    return refine_kernel(crop, kernel, scale, prior, schedule, settings.refine, generator, monitor), None
+def on_device(prior: Prior, device: torch.device) -> Prior:
+    """The prior on that device; the caller's own stays where it is."""
+    if next(prior.network.parameters()).device == device:
+        return prior
+    return Prior(copy.deepcopy(prior.network).to(device), prior.about)
+
+
+def check_memory(costs: Sequence[Cost], photo: Photo, settings: Settings, device: torch.device) -> None:
+    """Raises TooLarge when a stage needs more memory than is free."""
+    free = devices.memory_available(device)
+    needed = max(cost.memory for cost in costs)
+    if free is not None and needed > free:
+        height, width = photo.size
+        raise TooLarge(
+            f"A picture of {width} x {height} pixels needs about {needed / 2**30:.1f} GiB with the "
+            f"'{settings.preset_name}' preset, and {free / 2**30:.1f} GiB are free.",
+            smaller(settings),
+        )
+
+
+def smaller(settings: Settings) -> str:
+    """What to do where the memory does not suffice."""
+    if settings.preset_name == "fast":
+        return "Use a smaller part of the photo, or a smaller scale." if settings.scale > 2 else "Use a smaller part."
+    return "Use a smaller part of the photo, or the preset 'fast'."
 
 
 def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:
@@ -200,36 +264,3 @@ def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:
             f"not the {diffusion.schedule} one with {diffusion.steps}.",
             "Use its own schedule, or no prior.",
         )
-
-
-def known_kernel_size(kernel: np.ndarray) -> int:
-    kernel = np.asarray(kernel)
-    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.dtype.kind not in "fiu":
-        raise BadKernel(
-            "The kernel is not a square array of numbers.", "Give a K x K array, such as `kf kernel` writes."
-        )
-    return kernel.shape[0]
-
-
-def make_report(
-    lr: Tensor, result: Tensor | None, kernel: Tensor, settings: Settings, monitor: Monitor, prior: dict, source: str
-) -> dict[str, Any]:
-    consistency = None if result is None else residual(lr, result, kernel, settings.scale)
-    return {
-        "versions": {
-            "kernelfusion": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "settings": settings.as_dict(),
-        "seed": settings.seed,
-        "device": {"type": lr.device.type, "name": devices.describe(lr.device)},
-        "input_size": [lr.shape[-1], lr.shape[-2]],
-        "output_size": [result.shape[-1], result.shape[-2]] if result is not None else None,
-        "patch_prior": prior,
-        "kernel_source": source,
-        "seconds": {phase: round(value, 3) for phase, value in monitor.seconds.items()},
-        "iterations": dict(monitor.iterations),
-        "consistency_rms_grey_levels": consistency,
-        "kernel": kernel.cpu().double().numpy().tolist(),
-    }

@@ -38,6 +38,11 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
 
 
+def value_range(image: np.ndarray) -> tuple[float, float]:
+    """The values of black and white in an array of this dtype."""
+    return 0.0, float(WHITE.get(image.dtype, 1))
+
+
 def to_array(result: Tensor, like: np.ndarray) -> np.ndarray:
     """The inverse of to_tensor, in the dtype and number of channels of `like`."""
     values = ((result[0].float().cpu() + 1) / 2).clamp(0, 1).numpy().transpose(1, 2, 0)

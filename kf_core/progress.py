@@ -10,16 +10,15 @@ from typing import Any
 
 from kf_core.errors import Cancelled, Diverged
 
-PHASES = ("fetch_prior", "learn_patches", "recover_kernel", "refine_kernel", "weigh_kernel", "finish")
-
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: where the run is. What to call a phase is the door's to say.
+    """One report: where the run is.
 
     Attributes:
-        phase: one of PHASES.
-        step, total: 1..total within the phase.
+        phase: the name of the stage, as in the report's seconds and iterations.
+        step, total: 1..total within the stage.
+        label: what the stage does, for people: "recovering the kernel".
         fraction: 0..1 of the whole run; never falls.
         seconds_left: estimate for the whole run, None where nobody can tell.
         preview: called, it gives {"image": (h, w, 3) float in [0, 1], "kernel": (K, K)} as numpy arrays, and "region":
@@ -30,6 +29,7 @@ class Progress:
     phase: str
     step: int
     total: int
+    label: str = ""
     fraction: float = 0.0
     seconds_left: float | None = None
     preview: Callable[[], dict[str, Any]] | None = None
@@ -37,22 +37,24 @@ class Progress:
 
 @dataclass
 class Monitor:
-    """Passes progress on, raises Cancelled when the caller wants to stop, and keeps the time of each phase.
+    """Passes progress on, raises Cancelled when the caller wants to stop, and keeps the time of each stage.
 
     Attributes:
-        plan: expected work of each phase of the run, in order, in any unit. A phase it lacks is taken to be all.
+        plan: expected work of each stage of the run, in order, in any unit. A stage it lacks is taken to be all.
+        labels: what each stage does, for people.
         region: (top, left, height, width) of the photo that the previews show.
     """
 
     progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
     plan: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     region: tuple[int, int, int, int] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
     _phase: str = ""
     _began: float = 0.0
-    _before: int = 0  # steps that an earlier run had done when this one began the phase
+    _before: int = 0  # steps that an earlier run had done when this one began the stage
     _reached: float = 0.0
     _last: float = field(default_factory=time.monotonic)
 
@@ -60,7 +62,7 @@ class Monitor:
         """Reports one finished iteration. Raises Cancelled."""
         now = time.monotonic()
         if phase != self._phase:
-            self._phase, self._began, self._before = phase, self._last, step - 1  # since the phase before ended
+            self._phase, self._began, self._before = phase, self._last, step - 1  # since the stage before ended
         self._last = now
         self.seconds[phase] = now - self._began
         self.iterations[phase] = step
@@ -71,7 +73,8 @@ class Monitor:
                 region = self.region
                 shown = lambda: {**preview(), "region": region}  # noqa: E731
             self._reached = max(self._reached, self._fraction(step, total))
-            self.progress(Progress(phase, step, total, self._reached, self._seconds_left(step, total), shown))
+            label = self.labels.get(phase, phase.replace("_", " "))
+            self.progress(Progress(phase, step, total, label, self._reached, self._seconds_left(step, total), shown))
 
     def check(self) -> None:
         """For the parts of an iteration that takes long. Raises Cancelled."""
@@ -85,7 +88,7 @@ class Monitor:
             raise Diverged()
 
     def _work(self) -> tuple[float, float, float]:
-        """Planned work of the phases before this one, of this one, and of those after."""
+        """Planned work of the stages before this one, of this one, and of those after."""
         if self._phase not in self.plan:
             return 0.0, 1.0, 0.0
         names = list(self.plan)
@@ -99,7 +102,7 @@ class Monitor:
         return min(1.0, (done + now * step / total) / whole) if whole > 0 else step / total
 
     def _seconds_left(self, step: int, total: int) -> float:
-        """This phase goes on at its own pace; those to come take their planned work at the pace of the run so far."""
+        """This stage goes on at its own pace; those to come take their planned work at the pace of the run so far."""
         here = self.seconds[self._phase] / (step - self._before) * (total - step)
         done, now, later = self._work()
         worked = done + now * (step - self._before) / total

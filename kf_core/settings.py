@@ -1,8 +1,8 @@
-"""Every open choice of the method as a named setting: one tree of frozen dataclasses, and three presets.
+"""Everything a user may want to turn, as named settings: one tree of frozen dataclasses, and three presets.
 
 Each setting states its type, its range and its meaning in one place, its field. Defaults are the paper's numbers where
 it prints one (appendix A.2-A.4) and otherwise the choice that measured best; docs/design.md says which is which and
-where the measurement stands.
+where the measurement is. Numbers that were fitted to data are in trust/fitted.json.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class RecoverySettings:
     com_weight: float = setting(0.01, "of the squared distance in pixels", 0)
     posterior_noise: str = setting("posterior", "sigma_t of line 17", choices=("posterior", "zero"))
     prior_gradient: bool = setting(True, "the gradient passes through the frozen PD")
-    prior_every: int = setting(1, "PD is run every so many iterations; in between its last output stands", 1)
+    prior_every: int = setting(1, "PD is run every so many iterations; between those its last output is reused", 1)
     padding: str = setting(
         "reflect", "what lies beyond the picture", choices=("reflect", "replicate", "zeros", "canvas")
     )
@@ -124,6 +124,11 @@ class FinishSettings:
     start: int = setting(100, "first timestep", 1)
     steps: int = setting(20, "PD forward passes", 1)
     prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
+    prior_weight_recovered: float = setting(0.03, "mu with a recovered kernel, whose errors would ring", 0)
+    # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
+    # with the period of an LR pixel into the picture.
+    prior_weight_simple: float = setting(0.1, "mu with a simple kernel", 0)
+    noise_weight: float = setting(0.005, "added to mu for each squared grey level of noise", 0)
     fresh_noise: float = setting(1.0, "share of new noise (by variance) at each level", 0, 1)
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)
     precision: str = setting("auto", "of PD; bf16 where the processor has it, else fp32", choices=PRECISIONS)
@@ -139,7 +144,10 @@ class Settings:
     seed: int = setting(0, "one generator, seeded with it, makes all randomness", 0, 2**63 - 1)
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     kernel_crop: int = setting(0, "LR pixels per side of the crop the kernel is sought on; 0: the whole photo", 0)
-    doubt: bool = setting(False, "a recovered kernel is weighed first and its picture believed only as far as it holds")
+    doubt: bool = setting(
+        False,
+        "weigh the recovered kernel against simple ones, and mix its image with the bicubic enlargement by confidence",
+    )
     diffusion: DiffusionSettings = field(default_factory=DiffusionSettings)
     patches: PatchSettings = field(default_factory=PatchSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
@@ -148,13 +156,21 @@ class Settings:
 
     @classmethod
     def preset(cls, name: str = "fast", **changes: Any) -> Settings:
-        """The preset "fast", "balanced" or "paper", with top-level fields changed. ValueError: no such name."""
+        """The preset "fast", "balanced" or "paper", with top-level fields changed. Raises BadSetting: no such name.
+
+        >>> Settings.preset("balanced", scale=2).scale
+        2
+        """
         if name not in PRESETS:
-            raise ValueError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+            raise BadSetting(f"There is no preset '{name}'.", f"Choose one of {', '.join(PRESETS)}.")
         return replace(PRESETS[name], **changes)
 
     def with_overrides(self, assignments: Iterable[str]) -> Settings:
-        """Any setting by its dotted name: ["recovery.kernel_model=direct_relu", "recovery.iterations=5"].
+        """Any setting by its dotted name.
+
+        >>> changed = Settings.preset("fast").with_overrides(["recovery.iterations=5", "patches.prior=auto"])
+        >>> changed.recovery.iterations, changed.patches.prior
+        (5, 'auto')
 
         Raises BadSetting for a name that does not exist or a value it cannot have.
         """
@@ -177,7 +193,25 @@ class Settings:
             raise BadSetting("There are timesteps outside the noise schedule.", f"Give whole numbers from 1 to {top}.")
         if 0 < self.kernel_crop < SMALLEST or (self.kernel_crop or SMALLEST) <= 2 * self.recovery.border:
             raise BadSetting(f"A crop of {self.kernel_crop} pixels is too small.", f"Use 0 or at least {SMALLEST}.")
+        for name, without_effect, hint in self._without_effect():
+            if without_effect:
+                raise BadSetting(f"The setting {name} would have no effect here.", hint)
         return self
+
+    def _without_effect(self) -> Iterator[tuple[str, bool, str]]:
+        """(setting, whether it was changed and would be ignored, what to do) of the combinations that do not fit."""
+        patches, recovery, usual = self.patches, self.recovery, PatchSettings()
+        if patches.prior != "none":
+            for name in ("channels", "activation", "residual"):
+                changed = getattr(patches, name) != getattr(usual, name)
+                hint = "Leave it out: the prior has its own; or train from scratch, prior none."
+                yield f"patches.{name}", changed, hint
+        elif not patches.steps:
+            yield "patches.prior=none", True, "Let it learn for some steps, or use the prior 'bundled'."
+        larger = recovery.scale is not None and recovery.scale > self.scale
+        yield "recovery.scale", larger, "Use at most the scale of the result."
+        dip = recovery.method == "dip"
+        yield "recovery.separate_unets", dip and recovery.separate_unets, "The method 'dip' has one U-Net."
 
     @property
     def search_scale(self) -> int:
@@ -191,6 +225,7 @@ class Settings:
 
 @cache
 def _kinds(branch: type) -> dict[str, Any]:
+    """The types of a dataclass's fields."""
     return get_type_hints(branch)
 
 
@@ -201,7 +236,7 @@ def _leaves(branch: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, Any]
         if is_dataclass(value):
             yield from _leaves(value, f"{prefix}{entry.name}.")
         else:
-            yield prefix + entry.name, value, entry, _kinds(type(branch))[entry.name]
+            yield prefix + entry.name, value, entry, _kinds(branch.__class__)[entry.name]
 
 
 def _check(name: str, value: Any, entry: Any, kind: Any) -> None:
@@ -240,7 +275,7 @@ def _override(branch: Any, path: list[str], text: str, name: str) -> Any:
         )
     if is_dataclass(old):
         return replace(branch, **{path[0]: _override(old, path[1:], text, name)})
-    kind = _kinds(type(branch))[path[0]]
+    kind = _kinds(branch.__class__)[path[0]]
     try:
         new = text if kind is str else ast.literal_eval(text)
     except (ValueError, SyntaxError):

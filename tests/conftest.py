@@ -15,14 +15,23 @@ def hub_constants(fake_hub, tmp_path, monkeypatch):
     """huggingface_hub as if it had been imported with HF_ENDPOINT and HF_HOME set."""
     from kf_core.checkpoints import hub
 
-    library = hub.client()
-    constants = library.constants
+    constants = hub.client().constants
+    from huggingface_hub.utils import close_session
+
     use_hub(monkeypatch, constants, fake_hub.url)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+    for name in (
+        "KF_CHECKPOINTS",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
-    library.utils.close_session()
+    close_session()
     return constants

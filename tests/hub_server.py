@@ -1,8 +1,6 @@
 """A Hugging Face Hub in miniature: a real HTTP server on loopback that speaks as much of it as priors need."""
 
-import base64
 import hashlib
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -14,14 +12,13 @@ class HubServer:
     Attributes:
         revisions: {repository: {branch or commit: {file: bytes}}}.
         requests: (method, path, headers) of everything that was asked.
-        faults: what goes wrong with which repository: "gated", "private", "forbidden", a status, "no commit", "huge".
+        faults: what goes wrong with which repository: "gated", "private", "forbidden", "credentials", a status,
+            "no commit", "huge", "other content".
         dying: how often the next bodies of weights break off in the middle.
-        token: who may write.
     """
 
     def __init__(self):
-        self.revisions, self.requests, self.faults, self.dying, self.token = {}, [], {}, 0, "hf_writer"
-        self.created, self.commits = [], []
+        self.revisions, self.requests, self.faults, self.dying = {}, [], {}, 0
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,9 +28,8 @@ class HubServer:
                 pass
 
             def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 hub.requests.append((self.command, self.path, dict(self.headers)))
-                status, headers, answer = hub.answer(self.command, self.path, self.headers, body)
+                status, headers, answer = hub.answer(self.path, self.headers)
                 self.send_response(status)
                 for name, value in {"Content-Length": len(answer), **headers}.items():
                     self.send_header(name, str(value))
@@ -46,7 +42,7 @@ class HubServer:
                     self.close_connection = True
                 self.wfile.write(answer)
 
-            do_HEAD = do_GET = do_POST = handle_any  # noqa: N815
+            do_HEAD = do_GET = handle_any  # noqa: N815
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -66,16 +62,14 @@ class HubServer:
         self.revisions.setdefault(repo, {})[commit] = self.revisions[repo][branch] = files
         return commit
 
-    def asked(self, *methods):
-        """The paths asked for, of these methods only if any are given."""
-        return [path for method, path, _ in self.requests if not methods or method in methods]
+    def asked(self):
+        """The paths asked for."""
+        return [path for _, path, _ in self.requests]
 
-    def answer(self, method, path, headers, body):
+    def answer(self, path, headers):
         parts = [unquote(part) for part in urlsplit(path).path.split("/")[1:]]
         if parts[0] == "cdn":  # other host than the Hub's: no token may reach it
             return self.cdn(parts[1], headers)
-        if parts[0] == "api":
-            return self.api(parts[1:], headers, body)
         if len(parts) == 5 and parts[2] == "resolve":
             return self.resolve("/".join(parts[:2]), parts[3], parts[4])
         return 404, {}, b""
@@ -83,11 +77,12 @@ class HubServer:
     def cdn(self, digest, headers):
         if "Authorization" in headers:
             return 400, {}, b""
-        for revisions in self.revisions.values():
+        for repo, revisions in self.revisions.items():
             for files in revisions.values():
                 for content in files.values():
                     if hashlib.sha256(content).hexdigest() == digest:
-                        return 200, {}, content
+                        broken = self.faults.get(repo) == "other content"
+                        return 200, {}, content[:-4] + b"ABCD" if broken else content
         return 404, {}, b""
 
     def resolve(self, repo, revision, name):
@@ -115,29 +110,6 @@ class HubServer:
         digest = hashlib.sha256(content).hexdigest()  # large files: a redirect to storage elsewhere
         about |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": 10**12 if fault == "huge" else len(content)}
         return 302, {**about, "Location": f"{self.url.replace('127.0.0.1', 'localhost')}/cdn/{digest}"}, b""
-
-    def api(self, parts, headers, body):
-        def reply(answer, status=200):
-            return status, {"Content-Type": "application/json"}, json.dumps(answer).encode()
-
-        if parts == ["validate-yaml"]:
-            return reply({"warnings": [], "errors": []})
-        if headers.get("Authorization") != f"Bearer {self.token}":
-            return reply({"error": "You may not write here."}, 403)
-        if parts == ["repos", "create"]:
-            self.created.append(json.loads(body))
-            return reply({"url": f"{self.url}/{json.loads(body)['organization']}/{json.loads(body)['name']}"})
-        repo = "/".join(parts[1:3])
-        if parts[3:4] == ["preupload"]:
-            files = [{"path": each["path"], "uploadMode": "regular"} for each in json.loads(body)["files"]]
-            return reply({"files": [{**each, "shouldIgnore": False} for each in files]})
-        if parts[3:4] == ["commit"]:
-            lines = [json.loads(line) for line in body.splitlines()]
-            sent = [line["value"] for line in lines if line["key"] == "file"]
-            commit = self.publish(repo, {each["path"]: base64.b64decode(each["content"]) for each in sent})
-            self.commits.append(lines[0]["value"]["summary"])
-            return reply({"commitOid": commit, "commitUrl": f"{self.url}/{repo}/commit/{commit}"})
-        return reply({"error": "Not found"}, 404)
 
 
 def use_hub(monkeypatch, constants, url):

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from kf_core.checkpoints.load import load_prior
-from kf_core.denoisers.adapt import hold_out, phase_one
+from kf_core.denoisers.adapt import hold_out, learn_photo
 from kf_core.denoisers.learn import LEARNING, Training, learn_patches, stratified_timesteps
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.progress import Monitor
+from kf_core.run import Run
 from kf_core.settings import PatchSettings
 
 torch.set_num_threads(1)
@@ -26,6 +27,11 @@ def photo(height: int = 48, width: int = 64) -> torch.Tensor:
     """Stripes and noise in [-1, 1]."""
     stripes = (torch.arange(width) // 3 % 2 * 1.0 - 0.5).expand(1, 3, height, width)
     return (stripes + 0.1 * torch.randn(stripes.shape, generator=seeded())).clamp(-1, 1)
+
+
+def adapted(settings: PatchSettings):
+    run = Run(torch.device("cpu"), seeded(), Monitor())
+    return learn_photo(photo(), load_prior("bundled", "cpu"), SCHEDULE, settings, run)
 
 
 @pytest.mark.parametrize("layers", LEARNING)
@@ -88,7 +94,7 @@ def test_the_held_out_strip_is_not_learned_from_and_only_it_is_measured(height, 
 
 def test_a_checkpoint_adapts_and_the_report_says_how_far():
     settings = PatchSettings(prior="bundled", steps=10, batch=1, crop=16, learning_rate=1e-4, check_every=5, patience=9)
-    network, about = phase_one(photo(), SCHEDULE, settings, load_prior("bundled", "cpu"), seeded(), Monitor())
+    network, about = adapted(settings)
     assert about["prior"] == "bundled" and about["steps_taken"] == 10
     assert [step for step, _ in about["held_out_errors"]] == [0, 5, 10]
     errors = dict(about["held_out_errors"])
@@ -96,11 +102,12 @@ def test_a_checkpoint_adapts_and_the_report_says_how_far():
     assert not any(weight.requires_grad for weight in network.parameters())
 
 
+@pytest.mark.slow
 def test_adaptation_to_a_photo_lowers_the_error_on_its_held_out_part():
     settings = PatchSettings(
         prior="bundled", steps=60, batch=1, crop=32, learning_rate=3e-4, check_every=20, patience=9
     )
-    _, about = phase_one(photo(), SCHEDULE, settings, load_prior("bundled", "cpu"), seeded(), Monitor())
+    _, about = adapted(settings)
     errors = dict(about["held_out_errors"])
     assert min(errors.values()) < 0.9 * errors[0]
 

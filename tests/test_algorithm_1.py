@@ -13,9 +13,10 @@ from torch import nn
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels.algorithm1 import recover
 from kf_core.kernels.models import make_kernel_model
-from kf_core.physics.blur import Degradation, bicubic
+from kf_core.physics.grid import bicubic
 from kf_core.progress import Monitor
 from kf_core.restore.unet import Refiner
+from kf_core.run import Run
 from kf_core.settings import RecoverySettings
 
 torch.set_num_threads(1)
@@ -99,8 +100,8 @@ def test_recover_is_algorithm_1(seed):
         start = copy.deepcopy(kernel_net)().detach()
         image, kernel = literally(lr, prior, unet, kernel_net, torch.Generator().manual_seed(seed))
         torch.random.set_rng_state(state)  # the same initial weights again
-        generator = torch.Generator().manual_seed(seed)
-        found = recover(lr, Degradation(12, 2), prior, NoiseSchedule(), settings, generator, Monitor())
+        run = Run(torch.device("cpu"), torch.Generator().manual_seed(seed), Monitor())
+        found = recover(lr, 12, 2, prior, NoiseSchedule(), settings, run)
     assert float((kernel - start).abs().max()) > 1e-5  # something was learned
     torch.testing.assert_close(found.image, image, rtol=0, atol=1e-6)
     torch.testing.assert_close(found.kernel, kernel, rtol=0, atol=1e-6)

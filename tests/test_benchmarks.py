@@ -8,8 +8,9 @@ from PIL import Image
 
 from benchmarks import gpu_prior, kf12, prior
 from benchmarks.kf12 import table
-from benchmarks.kf144 import BORDER, KERNELS, PHOTOS, case_name, frame, luma, pair, psnr, ssim
+from benchmarks.kf144 import BORDER, KERNELS, PHOTOS, case_name, frame, pair, ssim
 from kf_core import Settings
+from kf_core.scores import luma, psnr
 from kf_core.settings import FinishSettings
 
 
@@ -117,6 +118,7 @@ def test_the_prior_benchmark_keeps_what_is_done_and_adds_the_whole_method_where_
     assert next(line for line in lines if "| 7 |" in line).endswith("| 7.00 | +1.00 | +2.00 | 0.500 |")
 
 
+@pytest.mark.slow
 def test_a_row_of_the_prior_benchmark_uses_the_network_that_phase_one_learned(monkeypatch):
     case = pair(0, 0, 32)
     settings = Settings.preset("fast", finish=FinishSettings(method="plug_and_play", steps=2))

@@ -12,6 +12,8 @@ from PIL import Image
 
 import kf_core
 
+pytestmark = pytest.mark.slow  # nearly every test starts a process
+
 # The least work that still goes through every phase, whatever the presets say.
 PATCHES = ["patches.prior=none", "patches.channels=8", "patches.steps=2", "recovery.unet_channels=8"]
 WALK = [

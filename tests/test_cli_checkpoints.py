@@ -38,14 +38,20 @@ def weights(tmp_path):
 
 @pytest.fixture
 def published(fake_hub, weights):
-    config = json.dumps({"sha256": hashlib.sha256(weights).hexdigest()}).encode()
-    return f"{REPO}@{fake_hub.publish(REPO, {WEIGHTS: weights, 'config.json': config})}"
+    return f"{REPO}@{fake_hub.publish(REPO, {WEIGHTS: weights})}"
 
 
 @pytest.fixture
 def start(fake_hub, tmp_path):
     """Starts `kf` with a Hub and a cache of its own."""
-    dropped = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_TOKEN"}
+    dropped = {
+        "KF_CHECKPOINTS",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "HF_HUB_OFFLINE",
+        "HF_HUB_DISABLE_TELEMETRY",
+        "HF_TOKEN",
+    }
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
     environment |= {"HF_ENDPOINT": fake_hub.url, "HF_HOME": str(tmp_path / "hf"), "NO_PROXY": "127.0.0.1,localhost"}
     environment |= {"OMP_NUM_THREADS": "1", "AI_AGENT": "tester"}  # what telemetry would look at
@@ -84,7 +90,7 @@ def test_pull_prints_the_path_and_nothing_else(start, fake_hub, published, weigh
     assert all("/resolve/" in path or "/cdn/" in path for path in fake_hub.asked()), "no telemetry"
     assert not any("torch/" in headers.get("User-Agent", "") for _, _, headers in fake_hub.requests)
     fake_hub.requests.clear()
-    assert ended(start("checkpoints", "path", published, HF_HUB_OFFLINE="1")) == (0, stdout, "")
+    assert ended(start("checkpoints", "pull", HF_HUB_OFFLINE="1", KF_CHECKPOINTS=published)) == (0, stdout, "")
     assert fake_hub.requests == []
 
 
@@ -142,36 +148,24 @@ def test_a_prior_of_the_hub_is_in_the_report(start, published, weights, tmp_path
 # The same commands in this process
 
 
-def test_list_shows_bundled_published_and_fetched(fake_hub, hub_constants, published, weights, monkeypatch):
-    digest = hashlib.sha256(weights).hexdigest()
-    monkeypatch.setattr(sources, "PUBLISHED", {"pd-tiny": (REPO, "1" * 40, digest)})
+def test_list_shows_bundled_published_and_fetched(fake_hub, hub_constants, published, monkeypatch):
+    monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", f"{REPO}@{'1' * 40}")
     assert in_process("pull", published).exit_code == 0
     fake_hub.requests.clear()
     lines = [line.split() for line in in_process("list").stdout.splitlines()]
-    assert lines[0] == ["SOURCE", "CHANNELS", "SIZE", "PLACE"]
-    assert lines[1][0] == "bundled" and lines[1][1].isdigit() and lines[1][-1] == str(BUNDLED)
-    assert lines[2] == ["pd-tiny", "-", "-", "not", "fetched", "yet"]
-    assert lines[3][:2] == [published, "8"] and lines[3][-1].endswith(WEIGHTS) and len(lines) == 4
-    monkeypatch.setattr(sources, "PUBLISHED", {"pd-tiny": (*published.split("@"), digest)})
-    assert in_process("list").stdout.splitlines()[2].endswith(WEIGHTS)
-    assert fake_hub.requests == []
-
-
-def test_path_asks_nobody(fake_hub, hub_constants, published, tmp_path):
-    assert in_process("path", "bundled").stdout == in_process("path", "auto").stdout == f"{BUNDLED}\n"
-    done = in_process("path", published)
-    assert isinstance(done.exception, BadInput) and f"kf checkpoints pull {published}" in done.exception.hint
-    mine = tmp_path / "prior.safetensors"
-    assert in_process("path", mine).stdout == in_process("path", tmp_path).stdout == f"{mine}\n"
-    assert isinstance(in_process("path", tmp_path / "none.safetensors").exception, BadInput)
+    assert lines[0] == ["bundled", str(BUNDLED)]
+    assert lines[1] == [f"{REPO}@{'1' * 40}", "not", "fetched", "yet"]
+    assert lines[2][0] == published and lines[2][1].endswith(WEIGHTS) and len(lines) == 3
+    monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", published)
+    assert [line.split()[0] for line in in_process("list").stdout.splitlines()] == ["bundled", published]
     assert fake_hub.requests == []
 
 
 def test_pull_of_a_branch_says_what_to_pin(fake_hub, hub_constants, published):
     done = in_process("pull", REPO)
     assert done.exit_code == 0 and f"use {published}." in done.stderr and done.stdout.endswith(f"{WEIGHTS}\n")
-    for nothing in ("bundled", "auto", "./pd", "prior.safetensors"):
-        assert isinstance(in_process("pull", nothing).exception, BadInput)
+    for nothing in (["bundled"], ["auto"], ["./pd"], ["prior.safetensors"], []):
+        assert isinstance(in_process("pull", *nothing).exception, BadInput)
 
 
 def test_prior_stands_between_preset_and_set():

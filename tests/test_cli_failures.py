@@ -33,6 +33,7 @@ def test_an_unexpected_failure_is_one_sentence(photo):
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,4 +1,4 @@
-"""The witness of the power spectrum, the choice of a kernel by it, and how much of a picture is believed."""
+"""The likelihood of the power spectrum, the choice of a kernel by it, and the confidence in an image."""
 
 from __future__ import annotations
 
@@ -12,28 +12,41 @@ from tiny import TINY
 from benchmarks.robustness import jpeg
 from benchmarks.split import case
 from kf_core import Settings, load_prior, super_resolve
+from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.physics.blur import Degradation, bicubic
-from kf_core.physics.crop import informative_crop
+from kf_core.kernels.base import Evidence
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import bicubic, informative_crop
 from kf_core.physics.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import finish
-from kf_core.trust.choose import Choice, changed, choose_kernel, clutter, residual, sentence, share
-from kf_core.trust.noise import ENOUGH, compression_noise, noise_level
+from kf_core.restore.diffpir import prior_weight_for, restore
+from kf_core.run import Run
+from kf_core.trust.choose import choose_kernel, clutter, corrected
+from kf_core.trust.confidence import residual, sentence, share
+from kf_core.trust.fitted import FITTED
+from kf_core.trust.noise import compression_noise, noise_level
 from kf_core.trust.spectrum import Spectrum
 
 torch.set_num_threads(1)
 
 
 def scene(height: int, width: int, power: float, seed: int = 0) -> torch.Tensor:
-    """Noise (1, 3, height, width) with a spectrum of |f|^-power: what the witness takes photographs for."""
+    """Noise (1, 3, height, width) with a spectrum of |f|^-power: the model of photographs."""
     random = torch.Generator().manual_seed(seed)
     rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
     radius = (rows.square() + columns.square()).clamp_min(1 / max(height, width) ** 2)
     white = torch.fft.fft2(torch.randn(height, width, generator=random))
     plane = torch.fft.ifft2(white * radius ** (-power / 4)).real
     return (0.4 * plane / plane.std()).expand(1, 3, -1, -1)
+
+
+def sharpened(lr, kernel, network, settings, source="recovered", noise=0.0):
+    """What RestoreImage does with a photo of that noise."""
+    run = Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
+    blur, weight = UniformBlur(kernel, 4, "canvas"), prior_weight_for(source, noise, settings)
+    schedule = NoiseSchedule()
+    return restore(lr, blur, PatchDenoiser(network, schedule), schedule, settings, run, weight)
 
 
 def line(length: int) -> torch.Tensor:
@@ -58,7 +71,7 @@ def test_on_a_scene_of_its_own_model_the_true_kernel_has_the_least_misfit(truth,
         "turned": line(14).T,
         "small": box(6),
     }
-    lr = Degradation(24, scale, "canvas")(scene(96 * scale + 24 - scale, 80 * scale + 24 - scale, 2.0), kernels[truth])
+    lr = UniformBlur(kernels[truth], scale, "canvas").A(scene(96 * scale + 24 - scale, 80 * scale + 24 - scale, 2.0))
     spectrum = Spectrum(lr, scale)
     misfits = {name: spectrum.misfit(kernel) for name, kernel in (kernels | others).items()}
     assert min(misfits, key=misfits.__getitem__) == truth
@@ -67,55 +80,56 @@ def test_on_a_scene_of_its_own_model_the_true_kernel_has_the_least_misfit(truth,
 
 def test_a_scene_that_lies_flat_is_not_taken_for_a_kernel():
     tall = scene(404, 404 * 2, 2.0)[..., ::2]  # detail twice as fine from column to column
-    spectrum = Spectrum(Degradation(24, 4, "canvas")(tall, box(8)), 4)
+    spectrum = Spectrum(UniformBlur(box(8), 4, "canvas").A(tall), 4)
     before = spectrum.misfit(box(8))
-    spectrum.settle(box(8))
+    spectrum.fit_anisotropy(box(8))
     assert spectrum.misfit(box(8)) < before - 0.01
 
 
 def test_a_correction_keeps_a_kernel_a_kernel_in_the_middle():
     for correction in [(0.0, 0.0, 0.0, 0.0), (0.2, -0.1, 0.15, 0.5), (-0.25, 0.25, -0.25, -0.3)]:
-        kernel = changed(torch.from_numpy(case(0).kernel).roll((1, -2), (0, 1)), correction)
+        kernel = corrected(torch.from_numpy(case(0).kernel).roll((1, -2), (0, 1)), correction)
         assert float(kernel.sum()) == pytest.approx(1, abs=1e-5) and float(kernel.min()) >= 0
         assert (centre_of_mass(kernel) - 11.5).abs().max() < 0.1
-    spread = [float(changed(gaussian_kernel(24, 2.0), (size, 0.0, 0.0, 0.0)).max()) for size in (-0.2, 0.0, 0.2)]
+    spread = [float(corrected(gaussian_kernel(24, 2.0), (size, 0.0, 0.0, 0.0)).max()) for size in (-0.2, 0.0, 0.2)]
     assert spread == sorted(spread, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_squeezed_kernel_is_set_right_and_a_foreign_one_replaced():
     pair = case(12)  # a box
     lr, truth = to_tensor(pair.lr), torch.from_numpy(pair.kernel)
-    squeezed = changed(truth, (-0.15, 0.15, 0.0, 0.0))
+    squeezed = corrected(truth, (-0.15, 0.15, 0.0, 0.0))
     chosen = choose_kernel(lr, squeezed, 4, Monitor())
-    assert not chosen.simple and chosen.margin > 0.1
+    assert chosen.source == "recovered" and chosen.evidence.margin > 0.1
     assert cosine_similarity(chosen.kernel, truth) > cosine_similarity(squeezed, truth) + 0.03
-    assert choose_kernel(lr, line(22).T, 4, Monitor()).simple
+    assert choose_kernel(lr, line(22).T, 4, Monitor()).source == "simple"
 
 
 def test_the_share_falls_with_whatever_speaks_against_the_kernel_and_where_no_blur_is_seen():
-    sound = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.2, 0.0, 64 * 64, 0.0)
-    by_residual = [share(rms, sound) for rms in (0.1, 1.0, 2.0, 3.0, 30.0)]
-    by_clutter = [share(0.5, replace(sound, clutter=cluttered)) for cluttered in (0.1, 0.3, 0.7, 0.8, 1.1)]
-    by_excess = [share(0.5, replace(sound, excess=excess)) for excess in (-0.1, 0.0, 0.3, 0.4, 0.5)]
-    by_margin = [share(0.5, replace(sound, margin=margin)) for margin in (1.0, 0.1, 0.03, 0.01, 0.0)]
+    sound = Evidence(1.0, 0.2, 0.0, 64 * 64, 0.0)
+    by_residual = [share(rms, sound, "recovered") for rms in (0.1, 1.0, 2.0, 3.0, 30.0)]
+    by_clutter = [share(0.5, replace(sound, clutter=cluttered), "recovered") for cluttered in (0.1, 0.3, 0.7, 0.8, 1.1)]
+    by_excess = [share(0.5, replace(sound, excess=excess), "recovered") for excess in (-0.1, 0.0, 0.3, 0.4, 0.5)]
+    by_margin = [share(0.5, replace(sound, margin=margin), "recovered") for margin in (1.0, 0.1, 0.03, 0.01, 0.0)]
     for shares in (by_residual, by_clutter, by_excess, by_margin):
         assert shares == sorted(shares, reverse=True) and 0.5 < shares[0] < 1 and shares[-1] == 0
         assert shares[0] > shares[2]
-    assert share(0.5, replace(sound, margin=-1.0)) == 0
-    assert len({sentence(value, simple) for value in (0.0, 0.3, 0.9) for simple in (True, False)}) == 5
+    assert share(0.5, replace(sound, margin=-1.0), "recovered") == 0
+    assert len({sentence(value, source) for value in (0.0, 0.3, 0.9) for source in ("simple", "recovered")}) == 5
 
 
 def test_of_more_pixels_the_same_clutter_and_excess_say_less_but_not_without_end():
-    doubtful = Choice(gaussian_kernel(24, 2.0), False, 1.0, 0.35, 0.35, 64 * 64, 0.0)
-    small, usual, large = (share(0.5, replace(doubtful, pixels=side * side)) for side in (64, 112, 1000))
+    doubtful = Evidence(1.0, 0.35, 0.35, 64 * 64, 0.0)
+    small, usual, large = (share(0.5, replace(doubtful, pixels=side * side), "recovered") for side in (64, 112, 1000))
     assert small < usual - 0.2 and usual == large
 
 
 def test_the_excess_is_what_chance_leaves_on_a_scene_of_the_model_and_more_on_a_grid_of_bars():
     def excess(hr):
-        lr = Degradation(24, 4, "canvas")(hr, box(8))
+        lr = UniformBlur(box(8), 4, "canvas").A(hr)
         spectrum = Spectrum(lr, 4)
-        return spectrum.settle(box(8)) - spectrum.least
+        return spectrum.fit_anisotropy(box(8)) - spectrum.least
 
     plain = scene(404, 404, 2.0)
     across = 0.4 * torch.sin(torch.arange(404) * 2 * torch.pi / 23.0).sign()
@@ -134,27 +148,30 @@ def test_what_a_search_leaves_in_a_corner_does_not_move_the_kernel():
     kernel[8:16, 8:16] = 1
     littered = kernel.clone()
     littered[:6, :6] = 0.09
-    assert cosine_similarity(changed(normalise(littered), (0.0,) * 4), changed(normalise(kernel), (0.0,) * 4)) > 0.999
+    cleaned, expected = (corrected(normalise(each), (0.0,) * 4) for each in (littered, kernel))
+    assert cosine_similarity(cleaned, expected) > 0.999
 
 
+@pytest.mark.slow
 def test_confidence_tells_a_true_kernel_from_a_wrong_one_and_from_a_flat_photo():
     pair = case(12)  # a box
     lr, truth = to_tensor(pair.lr)[..., 8:56, 8:56], torch.from_numpy(pair.kernel)
     prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
 
     def confidence(photo, kernel):
-        made = finish(photo, kernel, 4, prior, NoiseSchedule(), quick, torch.Generator().manual_seed(0), Monitor())
+        made = sharpened(photo, kernel, prior, quick)
         spectrum = Spectrum(photo, 4)
         misfit, narrow = spectrum.misfit(kernel), spectrum.misfit(gaussian_kernel(24, 1.2))
         pixels = photo.shape[-2] * photo.shape[-1]
-        chosen = Choice(kernel, False, narrow - misfit, clutter(kernel), misfit - spectrum.least, pixels, 0.0)
-        return share(residual(photo, made, kernel, 4), chosen)
+        evidence = Evidence(narrow - misfit, clutter(kernel), misfit - spectrum.least, pixels, 0.0)
+        return share(residual(photo, made, kernel, 4), evidence, "recovered")
 
     right, wrong = confidence(lr, truth), confidence(lr, torch.from_numpy(case(19).kernel))
     assert right > wrong + 0.2 and right > 0.4
     assert confidence(torch.full_like(lr, 0.1), truth) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["flat", "noise", "sharp"])
 def test_a_photo_that_says_nothing_becomes_the_plain_enlargement_without_an_error(what):
     random = np.random.default_rng(0)
@@ -176,6 +193,7 @@ def with_noise(lr: torch.Tensor, sigma: float) -> torch.Tensor:
     return lr + sigma / 127.5 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", [5.0, 10.0, 20.0])
 def test_the_noise_of_a_photo_is_measured(sigma):
     for index in (4, 13, 28):
@@ -185,23 +203,24 @@ def test_the_noise_of_a_photo_is_measured(sigma):
         assert noise_level(to_tensor(pair.lr), torch.from_numpy(pair.kernel), 4) == 0
 
 
+@pytest.mark.slow
 def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
     pair, sigma = case(13), 10.0
     lr, truth, kernel = with_noise(to_tensor(pair.lr), sigma), to_tensor(pair.hr), torch.from_numpy(pair.kernel)
     prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
 
     def error(noise, source):
-        generator = torch.Generator().manual_seed(0)
-        made = finish(lr, kernel, 4, prior, NoiseSchedule(), quick, generator, Monitor(), source, noise)
+        made = sharpened(lr, kernel, prior, quick, source, noise)
         return float((made - truth).square().mean())
 
     plain = float((bicubic(lr, *truth.shape[-2:]) - truth).square().mean())
     for source in ("recovered", "given"):
         assert error(sigma, source) < 0.9 * error(0.0, source) and error(sigma, source) < plain
-    noisy = Choice(kernel, False, 1.0, 0.2, 0.0, 64 * 64, sigma)
-    assert share(sigma, noisy) > 0.5 and share(sigma, replace(noisy, noise=0.0)) == 0
+    noisy = Evidence(1.0, 0.2, 0.0, 64 * 64, sigma)
+    assert share(sigma, noisy, "recovered") > 0.5 and share(sigma, replace(noisy, noise=0.0), "recovered") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [95, 85, 70, 50])
 def test_what_jpeg_took_is_measured_and_only_where_it_took_something(quality):
     for index in (4, 13, 28):
@@ -220,16 +239,17 @@ def test_with_a_simple_kernel_the_photo_is_trusted_less():
     prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=2)
 
     def unexplained(source):
-        made = finish(lr, kernel, 4, prior, NoiseSchedule(), quick, torch.Generator().manual_seed(0), Monitor(), source)
+        made = sharpened(lr, kernel, prior, quick, source)
         return residual(lr, made, kernel, 4)
 
     assert unexplained("given") < unexplained("recovered") < unexplained("simple")
 
 
+@pytest.mark.slow
 def test_the_noise_of_a_large_photo_is_that_of_its_most_telling_part():
     quiet, loud = to_tensor(case(13).lr), with_noise(to_tensor(case(28).lr), 10.0)
     large = torch.cat([quiet.repeat(1, 1, 3, 4), loud.repeat(1, 1, 3, 4)], dim=3)  # 192 x 512
-    top, left, height, width = informative_crop(large, ENOUGH)
+    top, left, height, width = informative_crop(large, FITTED.noise_crop)
     part, kernel = large[:, :, top : top + height, left : left + width], gaussian_kernel(24, 2.0)
     assert part.shape[-1] < large.shape[-1]
     assert noise_level(large, kernel, 4) == noise_level(part, kernel, 4) > 5

@@ -132,6 +132,7 @@ def image() -> np.ndarray:
     return np.stack(colours, axis=2)
 
 
+@pytest.mark.slow
 def test_a_job_from_hello_to_an_empty_folder(host, image, tmp_path):
     engine = host()
     assert engine.hello["type"] == "hello" and engine.hello["protocol"] == 1
@@ -166,6 +167,7 @@ def test_a_job_from_hello_to_an_empty_folder(host, image, tmp_path):
     assert engine.process.stdout.read() == b""
 
 
+@pytest.mark.slow
 def test_jobs_that_are_refused(host, image):
     engine = host()
 
@@ -201,6 +203,7 @@ def test_jobs_that_are_refused(host, image):
         assert engine.hear()["code"] == "bad_message"
 
 
+@pytest.mark.slow
 def test_more_memory_than_there_is(host, image):
     engine = host()
     engine.job(image, overrides=[*TINY, "recovery.unet_channels=1000000"])
@@ -208,6 +211,7 @@ def test_more_memory_than_there_is(host, image):
     assert error["code"] in ("too_large", "out_of_memory") and error["hint"]
 
 
+@pytest.mark.slow
 def test_cancel_and_then_the_next_job(host, image):
     engine = host()
     engine.job(image, overrides=ENDLESS)
@@ -230,6 +234,7 @@ def test_cancel_and_then_the_next_job(host, image):
     assert engine.until("error", "result")[-1]["type"] == "result"
 
 
+@pytest.mark.slow
 def test_cancel_inside_a_step_that_does_not_end(host, image):
     engine = host()
     engine.job(image, overrides=ENDLESS)
@@ -241,6 +246,7 @@ def test_cancel_inside_a_step_that_does_not_end(host, image):
     assert gone_within(1, worker)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["while torch loads", "while it computes"])
 def test_it_ends_when_the_pipe_closes(host, image, when):
     engine = host()
@@ -255,6 +261,7 @@ def test_it_ends_when_the_pipe_closes(host, image, when):
     assert not engine.directory.exists()
 
 
+@pytest.mark.slow
 def test_the_supervisor_is_killed(host, image):
     engine = host()
     engine.job(image, overrides=ENDLESS)
@@ -267,6 +274,7 @@ def test_the_supervisor_is_killed(host, image):
     assert not engine.directory.exists()  # ... so the next engine did
 
 
+@pytest.mark.slow
 def test_the_worker_is_killed(host, image):
     engine = host()
     engine.job(image, overrides=ENDLESS)
@@ -278,6 +286,7 @@ def test_the_worker_is_killed(host, image):
     assert engine.until("error", "result")[-1]["type"] == "result"
 
 
+@pytest.mark.slow
 def test_two_engines_take_turns_on_a_device(host, image):
     first, second = host(), host()
     first.job(image, overrides=ENDLESS)
@@ -294,6 +303,7 @@ def test_two_engines_take_turns_on_a_device(host, image):
     assert second.until("result", "error")[-1]["type"] == "result"
 
 
+@pytest.mark.slow
 def test_what_libraries_print_does_not_reach_the_pipe(tmp_path):
     noise = (
         "import os, subprocess, kf_core\n"

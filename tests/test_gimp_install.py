@@ -174,10 +174,9 @@ def test_doctor_says_what_a_report_needs_and_nothing_private(tmp_path, monkeypat
 
 def test_plugin_and_engine_speak_the_same_protocol():
     from kf_core.engine import PROTOCOL
-    from kf_core.progress import PHASES
     from kf_core.settings import PRESETS
 
     source = gimp_install.plugin_source().read_text()
     assert f"\nPROTOCOL = {PROTOCOL}\n" in source
-    for name in (*PHASES, *PRESETS, gimp_install.PROCEDURE):
+    for name in (*PRESETS, gimp_install.PROCEDURE):
         assert f'"{name}"' in source

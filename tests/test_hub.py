@@ -1,7 +1,6 @@
 """Priors from the Hub: the real client against a server on loopback, what goes wrong there, and what is left behind."""
 
 import hashlib
-import json
 import socket
 import time
 
@@ -14,7 +13,7 @@ from kf_core.checkpoints.file import WEIGHTS, WrongHash, save_prior
 from kf_core.checkpoints.hub import OnHub
 from kf_core.checkpoints.load import load_prior
 from kf_core.denoisers.patch import PatchDiffusion
-from kf_core.errors import BadInput, Cancelled, Unavailable
+from kf_core.errors import BadInput, Cancelled, KernelFusionError, Unavailable
 from kf_core.progress import Monitor
 
 torch.set_num_threads(1)
@@ -29,14 +28,13 @@ def weights(tmp_path_factory):
     return path.read_bytes()
 
 
-def folder(weights, sha256=None):
-    about = {"sha256": sha256 or hashlib.sha256(weights).hexdigest()}
-    return {WEIGHTS: weights, "config.json": json.dumps(about).encode(), "README.md": b"# A prior"}
+def folder(weights):
+    return {WEIGHTS: weights, "README.md": b"# A prior"}
 
 
 def left_behind(tmp_path):
     """The files in the cache, apart from the client's locks and its mark for backup programs."""
-    paths = [path for path in (tmp_path / "cache").rglob("*") if ".locks" not in path.parts]
+    paths = [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and ".locks" not in path.parts]
     return [path.name for path in paths if path.name != "CACHEDIR.TAG"]
 
 
@@ -59,7 +57,7 @@ def test_a_pinned_prior_is_pulled_once_and_never_asked_for_again(fake_hub, hub_c
     assert fake_hub.requests == [] and told == about
     assert all(map(torch.equal, network.parameters(), again.parameters()))
     hub_constants.HF_HUB_OFFLINE = True
-    assert load_prior(source, CPU)[1] == about and hub.pull(OnHub(REPO, commit)).commit == commit
+    assert load_prior(source, CPU)[1] == about and hub.pull(OnHub(REPO, commit)).parent.name == commit
     assert fake_hub.requests == []
 
 
@@ -72,15 +70,16 @@ def test_a_branch_is_reported_as_not_pinned_and_moves_only_when_pulled(fake_hub,
     second = fake_hub.publish(REPO, folder(other.read_bytes()))
     fake_hub.requests.clear()
     assert load_prior(f"{REPO}@main", CPU)[1]["revision"] == first and fake_hub.requests == []
-    assert hub.pull(OnHub(REPO)).commit == second
+    assert hub.pull(OnHub(REPO)).parent.name == second
     assert load_prior(REPO, CPU)[1]["channels"] == 4
-    assert [found.commit for found in hub.all_cached()] == sorted([first, second])
+    assert sorted(hub.all_cached().values()) == sorted([f"{REPO}@{first}", f"{REPO}@{second}"])
 
 
 def test_a_failed_look_at_a_branch_leaves_it_where_it_was(fake_hub, hub_constants, weights):
     first = fake_hub.publish(REPO, folder(weights))
     hub.pull(OnHub(REPO))
-    fake_hub.publish(REPO, folder(weights, "f" * 64) | {WEIGHTS: weights[:-4] + b"abcd"})
+    fake_hub.publish(REPO, folder(weights[:-4] + b"abcd"))
+    fake_hub.faults[REPO] = "other content"
     with pytest.raises(WrongHash):
         hub.pull(OnHub(REPO))
     assert load_prior(REPO, CPU)[1]["revision"] == first
@@ -116,35 +115,56 @@ def test_what_the_hub_refuses_is_one_sentence(fake_hub, hub_constants, weights, 
 
 
 def test_a_wrong_hash_is_refused_and_mended_by_the_next_pull(fake_hub, hub_constants, weights, tmp_path):
-    commit = fake_hub.publish(REPO, folder(weights, "f" * 64))
+    commit = fake_hub.publish(REPO, folder(weights))
+    fake_hub.faults[REPO] = "other content"
     with pytest.raises(WrongHash, match="damaged"):
         load_prior(f"{REPO}@{commit}", CPU)
     assert left_behind(tmp_path) == []
-    fake_hub.revisions[REPO][commit]["config.json"] = folder(weights)["config.json"]
+    fake_hub.faults.clear()
     assert load_prior(f"{REPO}@{commit}", CPU)[1]["revision"] == commit
 
 
 def test_a_file_that_was_damaged_in_the_cache_is_fetched_anew(fake_hub, hub_constants, weights):
     commit = fake_hub.publish(REPO, folder(weights))
     found = hub.pull(OnHub(REPO, commit))
-    found.path.resolve().write_bytes(weights[:-8] + b"damaged!")
+    found.resolve().write_bytes(weights[:-8] + b"damaged!")
     with pytest.raises(WrongHash):
         load_prior(f"{REPO}@{commit}", CPU)
-    assert not found.path.exists()
+    assert not found.exists()
     assert load_prior(f"{REPO}@{commit}", CPU)[1]["sha256"] == hashlib.sha256(weights).hexdigest()
+
+
+def test_a_damaged_file_goes_with_every_commit_that_has_it_and_others_stay(fake_hub, hub_constants, weights):
+    fake_hub.publish("ben/pd", folder(weights))
+    other = hub.pull(OnHub("ben/pd"))
+    commits = [fake_hub.publish(REPO, folder(weights) | {"README.md": text}) for text in (b"one", b"two")]
+    found = [hub.pull(OnHub(REPO, commit)) for commit in commits]
+    found[0].resolve().write_bytes(b"nothing")
+    with pytest.raises(WrongHash):
+        load_prior(f"{REPO}@{commits[0]}", CPU)
+    assert not any(path.exists() for path in found) and other.exists()
+    assert load_prior(f"{REPO}@{commits[1]}", CPU)[1]["channels"] == 8
+
+
+def test_where_the_cache_cannot_link_a_prior_is_checked_when_it_is_pulled(
+    fake_hub, hub_constants, weights, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda *_: False)
+    commit = fake_hub.publish(REPO, folder(weights))
+    fake_hub.faults[REPO] = "other content"
+    with pytest.raises(WrongHash):
+        load_prior(f"{REPO}@{commit}", CPU)
+    fake_hub.faults.clear()
+    assert left_behind(tmp_path) == [] and load_prior(f"{REPO}@{commit}", CPU)[1]["revision"] == commit
+    assert not hub.pull(OnHub(REPO, commit)).is_symlink()
 
 
 def test_force_fetches_again(fake_hub, hub_constants, weights):
     commit = fake_hub.publish(REPO, folder(weights))
     found = hub.pull(OnHub(REPO, commit))
-    found.path.resolve().write_bytes(b"nothing")
-    assert hub.pull(OnHub(REPO, commit)).path.read_bytes() == b"nothing"
-    assert hub.pull(OnHub(REPO, commit), force=True).path.read_bytes() == weights
-
-
-def test_a_repository_without_config_is_taken_as_it_is(fake_hub, hub_constants, weights):
-    fake_hub.publish(REPO, {WEIGHTS: weights})
-    assert load_prior(REPO, CPU)[1]["channels"] == 8
+    found.resolve().write_bytes(b"nothing")
+    assert hub.pull(OnHub(REPO, commit)).read_bytes() == b"nothing"
+    assert hub.pull(OnHub(REPO, commit), force=True).read_bytes() == weights
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a pickle of torch", b"\x80\x04\x95 a pickle", b"", b"x" * 5000])
@@ -173,7 +193,7 @@ def test_a_hub_that_is_down_or_silent_is_told_soon(hub_constants, tmp_path, monk
     with pytest.raises(Unavailable, match="cannot be reached") as caught:
         load_prior(f"{REPO}@{OLD}", CPU)
     assert caught.value.hint and time.monotonic() - began < 15
-    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(hub_constants, "HF_HUB_ETAG_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         use_hub(monkeypatch, hub_constants, f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
@@ -181,18 +201,6 @@ def test_a_hub_that_is_down_or_silent_is_told_soon(hub_constants, tmp_path, monk
             load_prior(f"{REPO}@{OLD}", CPU)
         assert time.monotonic() - began < 15
     assert left_behind(tmp_path) == []
-
-
-def test_the_wait_is_bounded_even_where_sockets_are_not():
-    began = time.monotonic()
-    with pytest.raises(TimeoutError):
-        hub.within(0.2, lambda: time.sleep(30), Monitor())
-    assert time.monotonic() - began < 10
-    with pytest.raises(KeyError):
-        hub.within(5, lambda: {}["nothing"], Monitor())
-    assert hub.within(5, lambda: 7, Monitor()) == 7
-    with pytest.raises(Cancelled):
-        hub.within(30, lambda: time.sleep(30), Monitor(should_stop=lambda: True))
 
 
 def test_offline_with_nothing_cached(fake_hub, hub_constants, weights, monkeypatch):
@@ -203,57 +211,64 @@ def test_offline_with_nothing_cached(fake_hub, hub_constants, weights, monkeypat
     assert caught.value.hint and fake_hub.requests == []
 
 
-def test_a_download_is_told_and_can_be_cancelled(fake_hub, hub_constants, weights, tmp_path):
+def test_a_download_is_told_and_can_be_cancelled(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub_constants, "DOWNLOAD_CHUNK_SIZE", 10_000)
     commit, reports = fake_hub.publish(REPO, folder(weights)), []
     monitor = Monitor(reports.append, should_stop=lambda: bool(reports))
     with pytest.raises(Cancelled):
         load_prior(f"{REPO}@{commit}", CPU, monitor)
     assert reports and {report.phase for report in reports} == {"fetch_prior"} and left_behind(tmp_path) == []
     load_prior(f"{REPO}@{commit}", CPU, Monitor(reports.append))
-    assert reports[-1].step == reports[-1].total == -(-len(weights) // 1024)
+    assert reports[-1].step == reports[-1].total == len(weights) // 1024 + 1
 
 
-# "auto" and published names
+# "auto" and the published repository
 
 
-def test_auto_without_anything_published_is_the_bundled_prior(hub_constants, fake_hub, monkeypatch):
-    monkeypatch.setattr(sources, "PUBLISHED", {})
+def test_auto_without_anything_published_is_the_bundled_prior(hub_constants, fake_hub):
     about = load_prior("auto", CPU)[1]
     assert about["prior"] == "auto" and about["file"] == "pd-small.safetensors" and "bundled" in about["note"]
     assert fake_hub.requests == [] and "note" not in load_prior("bundled", CPU)[1]
 
 
-def test_auto_takes_the_first_that_can_be_had(fake_hub, hub_constants, weights, monkeypatch):
-    commit, digest = fake_hub.publish(REPO, folder(weights)), hashlib.sha256(weights).hexdigest()
-    published = {"gone": ("nobody/nothing", OLD, digest), "pd-tiny": (REPO, commit, digest)}
-    monkeypatch.setattr(sources, "PUBLISHED", published)
+def test_auto_takes_the_published_one(fake_hub, hub_constants, weights, monkeypatch):
+    commit = fake_hub.publish(REPO, folder(weights))
+    monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", "nobody/nothing@" + OLD)
+    monkeypatch.setenv(sources.VARIABLE, f"{REPO}@{commit}")
     about = load_prior("auto", CPU)[1]
     assert (about["prior"], about["repo"], about["revision"]) == ("auto", REPO, commit) and "note" not in about
-    assert load_prior("pd-tiny", CPU)[1]["prior"] == "pd-tiny"
-    with pytest.raises(BadInput, match="no repository"):
-        load_prior("gone", CPU)
     monkeypatch.setattr(hub_constants, "HF_HUB_OFFLINE", True)
     assert load_prior("auto", CPU)[1]["repo"] == REPO
+    monkeypatch.setenv(sources.VARIABLE, "")
+    assert "published yet" in load_prior("auto", CPU)[1]["note"]
 
 
-def test_auto_falls_back_where_a_named_prior_does_not(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
-    commit = fake_hub.publish(REPO, folder(weights))
-    monkeypatch.setattr(sources, "PUBLISHED", {"one": (REPO, commit, "e" * 64)})
-    with pytest.raises(WrongHash):
-        load_prior("one", CPU)
+@pytest.mark.parametrize(
+    ("published", "fault", "words"),
+    [
+        (REPO, "other content", "damaged"),
+        (REPO, 503, "error 503"),
+        ("nobody/nothing", None, "no repository"),
+        ("nonsense", None, "no prior"),
+    ],
+)
+def test_auto_falls_back_where_a_named_prior_does_not(
+    fake_hub, hub_constants, weights, tmp_path, monkeypatch, published, fault, words
+):
+    fake_hub.publish(REPO, folder(weights))
+    fake_hub.faults[REPO] = fault
+    monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", published)
+    with pytest.raises(KernelFusionError):
+        load_prior(published, CPU)
     about = load_prior("auto", CPU)[1]
-    assert about["file"] == "pd-small.safetensors" and "damaged" in about["note"] and "repo" not in about
+    assert about["file"] == "pd-small.safetensors" and words in about["note"] and "repo" not in about
     assert left_behind(tmp_path) == []
 
 
-def test_auto_waits_only_once_for_a_hub_that_is_down(hub_constants, fake_hub, monkeypatch):
-    monkeypatch.setattr(sources, "PUBLISHED", {name: (f"anna/{name}", OLD, "e" * 64) for name in "abc"})
-    fake_hub.faults = {f"anna/{name}": 503 for name in "abc"}
-    about = load_prior("auto", CPU)[1]
-    assert about["file"] == "pd-small.safetensors" and "error 503" in about["note"]
-    assert len(fake_hub.requests) == 1
-    with pytest.raises(Unavailable):
-        load_prior("b", CPU)
+def test_auto_stops_when_the_user_wants_to(fake_hub, hub_constants, weights, monkeypatch):
+    monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", f"{REPO}@{fake_hub.publish(REPO, folder(weights))}")
+    with pytest.raises(Cancelled):
+        load_prior("auto", CPU, Monitor(should_stop=lambda: True))
 
 
 # What a name means
@@ -274,7 +289,23 @@ def test_names_on_the_hub(source, repo, revision):
 
 
 @pytest.mark.parametrize(
-    "source", ["", "pd", "a/b/c", "a/b@", "a/b@../../x", "../b@main", "a/..", "a b/c", "a/b@x y", "http://x/y", "a/b@é"]
+    "source",
+    [
+        "",
+        "pd",
+        "a/b/c",
+        "a/b@",
+        "a/b@../../x",
+        "../b@main",
+        "a/..",
+        "a b/c",
+        "a/b@x y",
+        "http://x/y",
+        "a/b@é",
+        "a/b.",
+        "a-/b",
+        "a/" + "b" * 97,
+    ],
 )
 def test_names_that_mean_nothing(source, hub_constants, fake_hub):
     with pytest.raises(BadInput) as caught:
@@ -290,8 +321,8 @@ def test_what_can_only_be_a_path_is_never_looked_up(source, hub_constants, fake_
 
 
 def test_an_existing_path_wins(fake_hub, hub_constants, weights, tmp_path, monkeypatch):
-    (tmp_path / "anna" / "pd").mkdir(parents=True)
-    (tmp_path / "anna" / "pd" / "mine.safetensors").write_bytes(weights)
+    (tmp_path / "anna").mkdir()
+    (tmp_path / REPO).write_bytes(weights)
     monkeypatch.chdir(tmp_path)
     about = load_prior(REPO, CPU)[1]
-    assert about["file"] == "mine.safetensors" and "repo" not in about and fake_hub.requests == []
+    assert about["file"] == "pd" and "repo" not in about and fake_hub.requests == []

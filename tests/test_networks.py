@@ -20,7 +20,7 @@ from kf_core.kernels.models import (
     make_kernel_model,
     signed_floor,
 )
-from kf_core.physics.blur import Degradation
+from kf_core.physics.blur import UniformBlur
 from kf_core.restore.unet import Refiner
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
@@ -93,7 +93,9 @@ def test_every_block_of_patch_diffusion_depends_on_the_timestep():
     for block in network.blocks:
         x = torch.randn(1, convolutions(block)[0].in_channels, 9, 9)
         assert float((block(x, early) - block(x, late)).detach().abs().max()) > 1e-3
-        torch.testing.assert_close(block(x, early), block(x, early.clone()))
+        scale, shift = block.condition(early)[:, :, None, None].chunk(2, dim=1)  # what the timestep does, and no more
+        expected = block.second(block.activation((1 + scale) * block.first(x) + shift))
+        torch.testing.assert_close(block(x, early), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_each_picture_of_a_batch_has_its_own_timestep():
@@ -247,13 +249,13 @@ def test_the_linear_kernel_is_what_its_layers_make_of_a_point():
 
 def test_degrading_with_the_linear_kernel_is_running_its_layers_with_the_last_stride():
     model = LinearKernel(24)
-    degradation = Degradation(24, 4, "canvas")
-    hr = torch.randn(1, 1, *degradation.hr_size(3, 5))
+    blur = UniformBlur(model(), 4, "canvas")
+    hr = torch.randn(1, 1, *blur.hr_size(3, 5))
     x, total = hr[..., 1:-1, 1:-1], torch.ones(1, 1, 22, 22)
     for layer in model.layers:
         stride = 4 if layer is model.layers[-1] else 1
         x, total = F.conv2d(x, layer.weight, stride=stride), F.conv2d(total, layer.weight)
-    torch.testing.assert_close(degradation(hr, model()), x / total, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(blur.A(hr), x / total, rtol=1e-3, atol=1e-4)
 
 
 def test_a_sum_near_zero_is_kept_away_from_it_with_its_sign():

@@ -9,17 +9,20 @@ import torch
 
 from kf_core import Cancelled
 from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.base import denoise_tiled
 from kf_core.denoisers.learn import Training, learn_patches, learning_rate_at, random_crop, stratified_timesteps
-from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.patch import PatchDenoiser, PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.algorithm1 import recover
 from kf_core.kernels.refine import fit_kernel, refine_kernel
-from kf_core.physics.blur import Degradation, bicubic
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, off_centre
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import denoise, finish
+from kf_core.restore.diffpir import prior_weight_for, restore
 from kf_core.restore.unet import Refiner
+from kf_core.run import Run
 from kf_core.settings import FinishSettings, PatchSettings, RecoverySettings, RefineSettings
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
@@ -34,6 +37,20 @@ FINISH, REFINE = FinishSettings(steps=3, precision="fp32"), RefineSettings(round
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def a_run(seed: int = 0, monitor: Monitor | None = None) -> Run:
+    return Run(torch.device("cpu"), seeded(seed), monitor or Monitor())
+
+
+def sharpened(lr, kernel, scale, network, settings, run, source="recovered"):
+    """What RestoreImage does with a photo without noise."""
+    blur, weight = UniformBlur(kernel, scale, "canvas"), prior_weight_for(source, 0.0, settings)
+    return restore(lr, blur, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run, weight)
+
+
+def refined(lr, kernel, scale, network, settings, run):
+    return refine_kernel(lr, kernel, scale, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run)
 
 
 def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -62,6 +79,7 @@ def learn(settings: PatchSettings, seed: int = 0):
     return learn_patches(training, pictures, SCHEDULE, settings, Monitor()), training.losses
 
 
+@pytest.mark.slow
 def test_learning_lowers_the_loss_and_returns_a_frozen_network():
     network, losses = learn(replace(LEARN, steps=120, learning_rate=5e-3))
     assert len(losses) == 120 and sum(losses[-20:]) < 0.85 * sum(losses[:20])
@@ -115,11 +133,9 @@ def test_crops_are_square_in_range_and_from_the_picture(augment):
 
 def run(settings: RecoverySettings = TINY, *, seed=0, monitor=None, known=None, prior=None):
     lr = bicubic(blocks(128, 128), 32, 32)
-    degradation = Degradation(12, 2, settings.padding)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        arguments = lr, degradation, prior or tiny_prior(), SCHEDULE, settings, seeded(seed), monitor or Monitor()
-        return recover(*arguments, known)
+        return recover(lr, 12, 2, prior or tiny_prior(), SCHEDULE, settings, a_run(seed, monitor), known)
 
 
 OPTIONS = [
@@ -146,6 +162,7 @@ def test_every_option_of_algorithm_1_gives_a_picture_and_a_kernel_and_has_an_eff
     assert torch.equal(found.kernel, usual.kernel) == (option == {})
 
 
+@pytest.mark.slow
 def test_algorithm_1_depends_on_the_seed_and_explains_the_photo_better_the_longer_it_runs(usual):
     longer = run(replace(TINY, first_iterations=40, iterations=20, learning_rate=5e-3))
     assert not torch.equal(run(seed=1).image, usual.image)
@@ -176,14 +193,13 @@ def test_a_known_kernel_is_used_and_returned_and_the_first_guess_is_bicubic(usua
 
 def phases(monitor: Monitor, prior: PatchDiffusion) -> dict:
     lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5)
-    common = {"prior": prior, "schedule": SCHEDULE, "generator": seeded(), "monitor": monitor}
     return {
         "learn": lambda: learn_patches(
             Training.begin(prior, LEARN, seeded()), [blocks(40, 40)[0]], SCHEDULE, LEARN, monitor
         ),
         "recover": lambda: run(monitor=monitor, prior=prior),
-        "refine": lambda: refine_kernel(lr, kernel, 2, settings=REFINE, **common),
-        "finish": lambda: finish(lr, kernel, 2, settings=replace(FINISH, steps=6), **common),
+        "refine": lambda: refined(lr, kernel, 2, prior, REFINE, a_run(monitor=monitor)),
+        "finish": lambda: sharpened(lr, kernel, 2, prior, replace(FINISH, steps=6), a_run(monitor=monitor)),
     }
 
 
@@ -201,7 +217,7 @@ def test_cancelling_is_obeyed_between_the_tiles_of_one_step():
     prior.register_forward_hook(lambda *_: passes.append(1))
     monitor = Monitor(should_stop=lambda: len(passes) == 2)
     with pytest.raises(Cancelled), torch.no_grad():
-        denoise(prior, SCHEDULE, torch.zeros(1, 3, 64, 64), torch.tensor([100]), replace(FINISH, tile=16), monitor)
+        denoise_tiled(PatchDenoiser(prior, SCHEDULE), torch.zeros(1, 3, 64, 64), 0.3, 16, monitor)
     assert len(passes) == 2
 
 
@@ -224,10 +240,11 @@ def test_the_monitor_keeps_times_and_gives_previews():
 
 @pytest.mark.parametrize(("scale", "size"), [(2, 8), (3, 9), (4, 12)])
 def test_the_kernel_is_found_from_the_true_picture(scale, size):
-    degradation, truth = Degradation(size, scale, "canvas"), torch.zeros(size, size)
+    truth = torch.zeros(size, size)
     truth[2 : size - 1, size // 2] = truth[size // 2, 3:] = 1  # a crooked cross
-    canvas = torch.rand(1, 3, *degradation.hr_size(30, 28), generator=seeded()) * 2 - 1
-    lr, start = degradation(canvas, normalise(truth)), gaussian_kernel(size, scale / 2)
+    blur = UniformBlur(normalise(truth), scale, "canvas")
+    canvas = torch.rand(1, 3, *blur.hr_size(30, 28), generator=seeded()) * 2 - 1
+    lr, start = blur.A(canvas), gaussian_kernel(size, scale / 2)
     found = fit_kernel(canvas, lr, start, scale, ridge=1e-6, smoothness=0.0)
     assert float(found.sum()) == pytest.approx(1, abs=1e-5) and float(found.min()) >= 0
     assert cosine_similarity(start, truth) < 0.8 and cosine_similarity(found, truth) > 0.99
@@ -235,10 +252,10 @@ def test_the_kernel_is_found_from_the_true_picture(scale, size):
 
 @pytest.mark.parametrize(("ridge", "smoothness"), [(0.1, 0.0), (0.01, 0.05)])
 def test_where_no_tap_is_zero_the_fit_is_the_solution_of_the_normal_equations(ridge, smoothness):
-    degradation, truth = Degradation(6, 2, "canvas"), gaussian_kernel(6, 2.5)
-    canvas = torch.rand(1, 3, *degradation.hr_size(20, 20), generator=seeded()) * 2 - 1
-    lr = degradation(canvas, truth)
-    planes = [degradation(canvas, tap.reshape(6, 6)).flatten() for tap in torch.eye(36)]
+    blur = UniformBlur(gaussian_kernel(6, 2.5), 2, "canvas")
+    canvas = torch.rand(1, 3, *blur.hr_size(20, 20), generator=seeded()) * 2 - 1
+    lr = blur.A(canvas)
+    planes = [UniformBlur(tap.reshape(6, 6), 2, "canvas").A(canvas).flatten() for tap in torch.eye(36)]
     windows = torch.stack(planes, dim=1).double()
     grid = torch.arange(36).reshape(6, 6)
     one = torch.eye(36).double()[grid]  # one[i, j] reads tap (i, j)
@@ -252,50 +269,53 @@ def test_where_no_tap_is_zero_the_fit_is_the_solution_of_the_normal_equations(ri
 
 @pytest.mark.parametrize(("scale", "size", "mu"), [(2, 8, 0.3), (3, 7, 0.05), (4, 8, 2.0)])
 def test_the_data_step_is_the_solution_of_the_linear_system(scale, size, mu):
-    degradation = Degradation(size, scale, "canvas")
-    clean = torch.randn(1, 2, *degradation.hr_size(3, 4), generator=seeded()).double()
-    lr, kernel = torch.randn(1, 2, 3, 4, generator=seeded(1)).double(), gaussian_kernel(size, scale / 2).double()
+    blur = UniformBlur(gaussian_kernel(size, scale / 2).double(), scale, "canvas")
+    clean = torch.randn(1, 2, *blur.hr_size(3, 4), generator=seeded()).double()
+    lr = torch.randn(1, 2, 3, 4, generator=seeded(1)).double()
     unknowns = clean[0, 0].numel()
     columns = torch.eye(unknowns).double().reshape(unknowns, 1, *clean.shape[-2:])
-    a = degradation(columns, kernel).reshape(unknowns, -1).T  # A as a matrix
+    a = blur.A(columns).reshape(unknowns, -1).T  # A as a matrix
     right = torch.einsum("pu,cp->cu", a, lr[0].reshape(2, -1)) + mu * clean[0].reshape(2, -1)
     expected = torch.linalg.solve(a.T @ a + mu * torch.eye(unknowns), right.T).T.reshape(clean.shape)
-    torch.testing.assert_close(degradation.prox(clean, lr, kernel, mu), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(blur.prox_l2(clean, lr, mu), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("tile", [8, 13, 40, 64])
 def test_denoising_in_tiles_gives_the_same_numbers(tile):
-    prior, noisy, t, sizes = tiny_prior(), torch.randn(1, 3, 45, 40, generator=seeded()), torch.tensor([200]), []
+    prior, diffused, t, sizes = tiny_prior(), torch.randn(1, 3, 45, 40, generator=seeded()), torch.tensor([200]), []
     for weights in prior.blocks.parameters():
         weights *= 1.7  # so that the farthest pixels in reach count
     prior.register_forward_hook(lambda _, arguments, __: sizes.append(max(arguments[0].shape[-2:])))
     with torch.no_grad():
-        whole = SCHEDULE.clean_from_velocity(noisy, prior(noisy, t), t).clamp(-1, 1)
+        whole = SCHEDULE.clean_from_velocity(diffused, prior(diffused, t), t).clamp(-1, 1)
         sizes.clear()
-        got = denoise(prior, SCHEDULE, noisy, t, replace(FINISH, tile=tile), Monitor())
+        noisy, sigma = diffused / SCHEDULE.signal_and_noise(t)[0], SCHEDULE.variance(200) ** 0.5
+        got = denoise_tiled(PatchDenoiser(prior, SCHEDULE), noisy, sigma, tile, Monitor())
     torch.testing.assert_close(got, whole, rtol=0, atol=1e-5)
     assert float(whole.std()) > 0.1 and float((whole.abs() == 1).float().mean()) < 0.9  # not all clamped
     assert len(sizes) == -(-45 // tile) * -(-40 // tile) and max(sizes) <= tile + 14
 
 
+@pytest.mark.slow
 def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_another():
     lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5).roll(3, 0)
-    for phase, settings in [(finish, FINISH), (refine_kernel, REFINE)]:
-        arguments = lr, kernel, 2, tiny_prior(), SCHEDULE, settings
-        one, again, other = (phase(*arguments, seeded(seed), Monitor()) for seed in (0, 0, 1))
+    for phase, settings in [(sharpened, FINISH), (refined, REFINE)]:
+        arguments = lr, kernel, 2, tiny_prior(), settings
+        one, again, other = (phase(*arguments, a_run(seed)) for seed in (0, 0, 1))
         assert torch.equal(one, again) and not torch.equal(one, other)
     assert one.shape == (12, 12) and float(one.sum()) == pytest.approx(1) and float(one.min()) >= 0
     assert float(off_centre(one)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
 
 
+@pytest.mark.slow
 def test_a_known_kernel_and_the_bundled_prior_beat_bicubic():
     prior = load_prior("bundled", torch.device("cpu"))[0]
     scale, kernel = 2, gaussian_kernel(12, 1.6)
     canvas = blocks(106, 106)
-    truth, lr = canvas[..., 5:-5, 5:-5], Degradation(12, scale, "canvas")(canvas, kernel)
-    rest = scale, prior, SCHEDULE, replace(FINISH, steps=6)
-    got = finish(lr, kernel, *rest, seeded(), Monitor(), source="given")
+    truth, lr = canvas[..., 5:-5, 5:-5], UniformBlur(kernel, scale, "canvas").A(canvas)
+    rest = scale, prior, replace(FINISH, steps=6)
+    got = sharpened(lr, kernel, *rest, a_run(), source="given")
     assert got.shape == truth.shape and float(got.abs().max()) <= 1
     assert psnr(got, truth) > psnr(bicubic(lr, 96, 96), truth) + 2
-    worse = finish(lr, kernel.roll(2, 0), *rest, seeded(), Monitor(), source="given")
+    worse = sharpened(lr, kernel.roll(2, 0), *rest, a_run(), source="given")
     assert psnr(worse, truth) < psnr(got, truth) - 2

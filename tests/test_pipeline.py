@@ -20,7 +20,7 @@ from kf_core import device as devices
 from kf_core.checkpoints.file import save_prior
 from kf_core.checkpoints.load import load_prior
 from kf_core.denoisers.patch import PatchDiffusion
-from kf_core.physics.crop import informative_crop
+from kf_core.physics.grid import informative_crop
 from kf_core.physics.kernel import default_kernel_size
 from kf_core.settings import PRESETS
 from kf_core.training.train_prior import split, train_prior
@@ -85,6 +85,7 @@ def test_grey_stays_grey_and_the_type_is_kept(little, dtype, colours):
     assert result.image.min() >= 0 and 0.5 < result.image.max() / (255 if dtype == np.uint8 else 1) <= 1
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_result_and_leaves_the_callers_random_numbers_alone(little):
     state = torch.random.get_rng_state()
     one = super_resolve(photo(), little(seed=5))
@@ -110,6 +111,7 @@ def test_the_report_says_what_was_done_in_json(little):
     assert np.allclose(report["kernel"], result.kernel) and report["patch_prior"]["channels"] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["plug_and_play", "none"])
 def test_a_known_kernel_is_normalised_used_and_returned(little, method):
     given, settings = np.random.default_rng(0).random((10, 10)), little(f"finish.method={method}")
@@ -129,6 +131,7 @@ def test_the_papers_way_learns_from_the_photo_alone_and_ends_with_algorithm_1(li
     assert result.report["patch_prior"]["loss"] > 0 and result.image.shape == (68, 80, 3)
 
 
+@pytest.mark.slow
 def test_only_the_kernel_can_be_asked_for(little):
     alone = recover_kernel(photo(), little())
     assert alone.image is None and "finish" not in alone.report["iterations"]

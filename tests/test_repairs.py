@@ -14,16 +14,18 @@ from tiny import TINY
 
 import kf_core
 from kf_core import device as devices
-from kf_core import estimates
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, BadPrior, BadSetting, OutOfMemory, TooLarge
 from kf_core.files.picture import read_picture
-from kf_core.physics.blur import Degradation, inner, shifted
-from kf_core.physics.crop import box_sums, informative_crop
+from kf_core.photo import Photo
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import box_sums, informative_crop, inner, shifted
 from kf_core.physics.kernel import centre, gaussian_kernel
+from kf_core.pipeline import make_stages
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
 from kf_core.restore.diffpir import data_weight
+from kf_core.run import Run
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
@@ -45,11 +47,13 @@ def test_another_noise_schedule_than_the_priors_is_refused(photo):
         kf_core.super_resolve(photo, tiny("diffusion.schedule=cosine"))
 
 
+@pytest.mark.slow
 def test_half_precision_in_the_search_gives_a_kernel_in_full(photo):
     found = kf_core.super_resolve(photo, tiny("recovery.precision=bf16"))
     assert found.kernel.dtype == np.float32 and found.kernel.sum() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_pillow_images_and_lists_are_pictures_too(photo):
     usual = kf_core.super_resolve(photo, tiny())
     assert np.array_equal(kf_core.super_resolve(Image.fromarray(photo), tiny()).image, usual.image)
@@ -59,6 +63,7 @@ def test_pillow_images_and_lists_are_pictures_too(photo):
         kf_core.super_resolve(Image.fromarray(photo).convert("P"), tiny())
 
 
+@pytest.mark.slow
 def test_sixteen_bits_stay_sixteen_bits(photo):
     deep = photo.astype(np.uint16) * 257
     found, usual = kf_core.super_resolve(deep, tiny()), kf_core.super_resolve(photo, tiny())
@@ -70,13 +75,14 @@ def test_image_and_kernel_shift_together():
     kernel = gaussian_kernel(24, 2.0).roll((3, -2), (0, 1))
     centred, shift = centre(kernel)
     assert shift == (-3, 2)
-    degradation = Degradation(24, 4, "canvas")
-    canvas = torch.rand(1, 3, *degradation.hr_size(12, 12), generator=torch.Generator().manual_seed(0))
-    before, after = degradation(canvas, kernel), degradation(shifted(canvas, *shift), centred)
+    old, new = UniformBlur(kernel, 4, "canvas"), UniformBlur(centred, 4, "canvas")
+    canvas = torch.rand(1, 3, *old.hr_size(12, 12), generator=torch.Generator().manual_seed(0))
+    before, after = old.A(canvas), new.A(shifted(canvas, *shift))
     torch.testing.assert_close(inner(after, 3), inner(before, 3), rtol=0, atol=1e-4)
-    assert float((inner(degradation(canvas, centred), 3) - inner(before, 3)).abs().max()) > 0.01
+    assert float((inner(new.A(canvas), 3) - inner(before, 3)).abs().max()) > 0.01
 
 
+@pytest.mark.slow
 def test_sums_over_windows_are_those_of_a_loop_and_the_window_does_not_cost_more():
     planes = torch.rand(2, 9, 11, dtype=torch.float64)
     expected = planes.unfold(1, 4, 1).unfold(2, 5, 1).sum((-1, -2))
@@ -88,16 +94,22 @@ def test_sums_over_windows_are_those_of_a_loop_and_the_window_does_not_cost_more
 
 
 def test_the_memory_check_knows_what_the_run_will_do(monkeypatch):
-    lr, settings = torch.zeros(1, 3, 200, 200), replace(Settings.preset("fast"), kernel_size=24)
-    blind, known, alone = (
-        estimates.memory_needed(settings, lr, *how) for how in ((False, True), (True, True), (False, False))
-    )
+    settings, kernel = replace(Settings.preset("fast"), kernel_size=24), gaussian_kernel(24, 2.0)
+    run = Run(torch.device("cpu"), torch.Generator(), Monitor())
+    prior = kf_core.load_prior("bundled", "cpu")
+
+    def memory_needed(side, known, want_image):
+        photo = Photo(torch.zeros(1, 3, side, side)).cropped(settings.kernel_crop)
+        how = kernel if known else None, prior, None, None, run, want_image
+        return max(stage.cost(side, side).memory for stage in make_stages(photo, settings, *how)[0])
+
+    blind, known, alone = (memory_needed(200, *how) for how in ((False, True), (True, True), (False, False)))
     assert known < blind and alone <= blind
-    assert alone == estimates.memory_needed(settings, torch.zeros(1, 3, 800, 800), False, False)  # only the crop counts
+    assert alone == memory_needed(800, False, False)  # only the crop counts
     monkeypatch.setattr(devices, "memory_available", lambda device: int(known) + 1)
-    estimates.check_memory(settings, lr, True, True)
+    memory_needed(200, True, True)
     with pytest.raises(TooLarge, match="GiB"):
-        estimates.check_memory(settings, lr, False, True)
+        memory_needed(200, False, True)
 
 
 def test_a_containers_limit_is_the_limit(tmp_path):
@@ -117,6 +129,7 @@ def test_a_lack_of_memory_on_the_cpu_is_of_the_family(photo):
         kf_core.super_resolve(photo, tiny(), progress=take)
 
 
+@pytest.mark.slow
 def test_the_whole_runs_progress_never_falls_and_ends_at_one(photo):
     events = []
     kf_core.super_resolve(photo, tiny("patches.steps=3", "patches.crop=16"), progress=events.append)
@@ -137,6 +150,7 @@ def test_seconds_left_after_a_resume_are_those_of_the_steps_that_are_left():
     assert events[0].seconds_left == pytest.approx(990, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_kept_prior_is_used_and_left_as_it_was(photo):
     prior = kf_core.load_prior("bundled", "cpu")
     before = [weight.clone() for weight in prior.network.parameters()]
@@ -162,20 +176,20 @@ def test_the_data_step_with_a_real_kernel_against_a_dense_solve(t):
     rows = torch.arange(24.0) - 11.5
     kernel = ((rows[:, None] - rows[None]).abs() < 2).float() * (rows.abs() < 9) * (rows[:, None].abs() < 9)  # a shake
     kernel = (kernel / kernel.sum()).double()
-    degradation, schedule = Degradation(24, 4, "canvas"), NoiseSchedule()
-    mu = data_weight(Settings.preset("fast").finish.prior_weight_known, schedule, t)
+    blur, schedule = UniformBlur(kernel, 4, "canvas"), NoiseSchedule()
+    mu = data_weight(Settings.preset("fast").finish.prior_weight_known, schedule.variance(t))
     generator = torch.Generator().manual_seed(0)
     lr = torch.rand(1, 1, 10, 10, generator=generator).double() * 2 - 1
-    clean = torch.rand(1, 1, *degradation.hr_size(10, 10), generator=generator).double() * 2 - 1
+    clean = torch.rand(1, 1, *blur.hr_size(10, 10), generator=generator).double() * 2 - 1
     eye = torch.eye(100).double().reshape(100, 1, 10, 10)
-    a = degradation.adjoint(eye, kernel).reshape(100, -1)  # rows of A
-    right = (lr - degradation(clean, kernel)).flatten()
+    a = blur.A_adjoint(eye).reshape(100, -1)  # rows of A
+    right = (lr - blur.A(clean)).flatten()
     expected = clean + (a.T @ torch.linalg.solve(a @ a.T + mu * torch.eye(100).double(), right)).reshape(clean.shape)
-    few, many = (degradation.prox(clean, lr, kernel, mu, iterations=n) for n in (30, 1000))
+    few, many = (blur.prox_l2(clean, lr, mu, iterations=n) for n in (30, 1000))
     torch.testing.assert_close(many, expected, rtol=0, atol=1e-3)
     change = (expected - clean).norm()
     assert float((few - expected).norm() / change) < 0.1
-    assert float((degradation.prox(clean, lr, kernel, mu, iterations=2) - expected).norm() / change) > 0.1
+    assert float((blur.prox_l2(clean, lr, mu, iterations=2) - expected).norm() / change) > 0.1
 
 
 def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path, photo):
@@ -191,4 +205,4 @@ def test_reading_in_threads_leaves_the_warning_filters_alone(tmp_path, photo):
 
 def test_a_picture_on_the_canvas_of_a_lattice_is_what_prox_needs():
     with pytest.raises(ValueError, match="canvas"):
-        Degradation(8, 2, "reflect").prox(*(to_tensor(np.zeros((32, 32))),) * 2, gaussian_kernel(8, 1.0), 0.1)
+        UniformBlur(gaussian_kernel(8, 1.0), 2, "reflect").prox_l2(*(to_tensor(np.zeros((32, 32))),) * 2, 0.1)

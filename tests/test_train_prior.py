@@ -36,12 +36,14 @@ def stop_after(steps: int):
     return lambda: asked.append(1) or len(asked) >= steps
 
 
+@pytest.mark.slow
 def test_held_out_photographs_smaller_than_the_crop_are_scored_too(folder, tmp_path):
     report = train_prior(folder, tmp_path / "out.safetensors", steps=1, channels=8)
     assert report["held_out"] == ["00.png", "10.png"]
     assert 0 < report["loss_held_out"] < 10
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_to_the_same_weights_and_curve(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("kf_core.training.train_prior.RECIPE", RECIPE.__class__(**{**vars(RECIPE), "check_every": 2}))
     usual, halting = tmp_path / "usual.safetensors", tmp_path / "halting.safetensors"
@@ -57,6 +59,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights_and_curve(folder, t
     assert not state_file(halting).exists()
 
 
+@pytest.mark.slow
 def test_without_resume_training_starts_anew(folder, tmp_path):
     out = tmp_path / "out.safetensors"
     with pytest.raises(Cancelled):
@@ -84,6 +87,7 @@ def test_a_damaged_training_file_is_refused(folder, tmp_path, content):
     assert state_file(out).read_bytes() == content
 
 
+@pytest.mark.slow
 def test_a_prior_is_not_a_training_file(folder, tmp_path):
     out = tmp_path / "out.safetensors"
     train_prior(folder, out, steps=1, channels=4, batch=2)
@@ -92,6 +96,7 @@ def test_a_prior_is_not_a_training_file(folder, tmp_path):
         train_prior(folder, out, steps=1, channels=4, batch=2, resume=True)
 
 
+@pytest.mark.slow
 def test_credits_come_from_the_folders_index(folder, tmp_path):
     entry = {"author": "A. Photographer", "license": "CC0-1.0", "source": "somewhere", "size": [1, 2]}
     index = [entry | {"file": name} for name in ("03.png", "10.png", "gone.png")]
@@ -105,6 +110,7 @@ def test_credits_come_from_the_folders_index(folder, tmp_path):
         train_prior(folder, tmp_path / "out.safetensors", steps=1, channels=4, batch=2)
 
 
+@pytest.mark.slow
 def test_the_bundled_prior_beats_every_trivial_predictor_on_a_photograph_it_never_saw():
     picture = as_tensor(PHOTOS[0])
     network, _ = load_prior("bundled", torch.device("cpu"))
@@ -114,6 +120,7 @@ def test_the_bundled_prior_beats_every_trivial_predictor_on_a_photograph_it_neve
             assert row["prior"] < 0.9 * min(row["unchanged"], row["mean"], row["blur"]), row
 
 
+@pytest.mark.slow
 def test_errors_of_the_trivial_predictors_are_the_closed_forms():
     picture = torch.full((3, 80, 90), 128, dtype=torch.uint8)  # grey: noise is all there is
     schedule = NoiseSchedule()

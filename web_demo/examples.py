@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from kf_core.examples import example
+from kf_core.files.kernels import read_kernel
 from web_demo import fool
 from web_demo.limits import Limits
 
@@ -38,7 +39,7 @@ def cached(name: str) -> SimpleNamespace:
     folder = CACHED / name
     with Image.open(folder / "result.png") as image:
         pixels = np.array(image)
-    kernel = np.load(folder / "kernel.npy", allow_pickle=False)
+    kernel = read_kernel(folder / "kernel.npy")
     return SimpleNamespace(image=pixels, kernel=kernel, report=json.loads((folder / "report.json").read_text()))
 
 

@@ -13,12 +13,14 @@ from PIL import Image
 import kf_core
 from kf_core import BadInput
 from kf_core.files.deep import eight_bit
+from kf_core.files.kernels import read_kernel
+from kf_core.scores import psnr
+from kf_core.settings import SMALLEST
 from web_demo.limits import Limits, check_photo_file, checked_kernel, most_detailed_part
 
 HERE = Path(__file__).parent
 SCALE, SIZE = 4, 24
 MARGIN = (SIZE - SCALE) // 2  # HR pixels that the kernel reaches beyond what the small photo shows
-SHAVED = 16  # HR pixels at each side that PSNR leaves out, as is usual
 LARGEST = 112  # LR pixels per side: enough to learn from, and soon done
 MAY_DECODE = 12_000_000  # pixels of a visitor's own sharp photo
 
@@ -52,7 +54,7 @@ class Puzzle:
 def bundled_kernel(name: str) -> np.ndarray:
     if name not in KERNELS:
         raise BadInput(f"There is no kernel called '{name}'.", f"There are: {', '.join([*KERNELS, DRAWN])}.")
-    return np.load(HERE / "kernels" / f"{KERNELS[name]}.npy", allow_pickle=False)
+    return read_kernel(HERE / "kernels" / f"{KERNELS[name]}.npy")
 
 
 def drawn_kernel(text: str) -> np.ndarray:
@@ -95,8 +97,8 @@ def make_puzzle(sharp: np.ndarray, kernel: np.ndarray, limits: Limits) -> Puzzle
     side = min(LARGEST, limits.side)
     hr = most_detailed_part(sharp, Limits(pixels=(side * SCALE + 2 * MARGIN) ** 2))
     rows, columns = ((length - 2 * MARGIN) // SCALE for length in hr.shape[:2])
-    if min(rows, columns) < 32:
-        least = 32 * SCALE + 2 * MARGIN
+    if min(rows, columns) < SMALLEST:
+        least = SMALLEST * SCALE + 2 * MARGIN
         raise BadInput("The sharp photo is too small to be shrunk.", f"Use one of at least {least} x {least} pixels.")
     hr = hr[: rows * SCALE + 2 * MARGIN, : columns * SCALE + 2 * MARGIN]
     small = degrade(hr, kernel)
@@ -107,20 +109,13 @@ def degrade(hr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """(h s + K - s, w s + K - s[, 3]) uint8 -> (h, w[, 3]) uint8, by the engine's own model of how photos shrink."""
     import torch
 
-    from kf_core.physics.blur import Degradation
+    from kf_core.physics.blur import UniformBlur
 
     channels = hr[..., None] if hr.ndim == 2 else hr
     image = torch.from_numpy(channels.astype(np.float32).transpose(2, 0, 1))[None]
-    small = Degradation(len(kernel), SCALE, "canvas")(image, torch.from_numpy(np.asarray(kernel, dtype=np.float32)))
+    small = UniformBlur(torch.from_numpy(np.asarray(kernel, dtype=np.float32)), SCALE, "canvas").A(image)
     pixels = small[0].numpy().transpose(1, 2, 0).round().clip(0, 255).astype(np.uint8)
     return pixels[..., 0] if hr.ndim == 2 else pixels
-
-
-def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    """In dB, of the brightness (Y of BT.601), without the outermost pixels."""
-    inner = slice(SHAVED, -SHAVED)
-    difference = _brightness(image)[inner, inner] - _brightness(truth)[inner, inner]
-    return float(10 * np.log10(255**2 / max(np.square(difference).mean(), 1e-10)))
 
 
 def cosine(kernel: np.ndarray, truth: np.ndarray) -> float:
@@ -148,8 +143,3 @@ def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.n
         f"The image is {after:.2f} dB from the truth (PSNR; more is better), bicubic {before:.2f} dB: {gain}.",
     )
     return f"<div class='kf-verdict kf-numbers' role='status'>{''.join(f'<p>{line}</p>' for line in lines)}</div>"
-
-
-def _brightness(pixels: np.ndarray) -> np.ndarray:
-    values = pixels.astype(np.float64)
-    return values if values.ndim == 2 else 16 + values @ np.array([65.481, 128.553, 24.966]) / 255

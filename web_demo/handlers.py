@@ -17,6 +17,7 @@ from PIL import Image
 
 import kf_core
 from kf_core import BadInput, Cancelled, KernelFusionError
+from kf_core.errors import is_out_of_memory
 from web_demo import fool, plots, results, runner
 from web_demo.limits import (
     Limits,
@@ -299,9 +300,11 @@ def _as_errors() -> Iterator[None]:
         raise gr.Error(
             f"{error.message} {error.hint}".strip(), title="That did not work", print_exception=False
         ) from None
-    except Exception:
+    except Exception as error:
         log.exception("a handler failed")
         text = "Something went wrong here, not with your photo. Please try again later."
+        if is_out_of_memory(error):
+            text = "The memory of this page's computer did not suffice. Use a smaller part of the photo."
         raise gr.Error(text, title="Our fault", print_exception=False) from None
 
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from kf_core import BadInput
+from kf_core.files.kernels import read_kernel
+from kf_core.physics.kernel import largest_kernel_size
+from kf_core.settings import SCALES, SMALLEST
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "MPO")
-_MIN_SIDE = 32
 # A published prior is named by its commit: a name alone could be given other content between two visits.
 _PRIOR_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}@[0-9a-f]{40}")
 
@@ -84,10 +86,10 @@ def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int,
             f"'{path.name}' has {width} x {height} pixels, far too many.",
             f"Crop it to at most {limits.side} x {limits.side} pixels first.",
         )
-    if min(width, height) < _MIN_SIDE:
+    if min(width, height) < SMALLEST:
         raise BadInput(
             f"'{path.name}' has {width} x {height} pixels, too few to learn from.",
-            f"Use a photo of at least {_MIN_SIDE} x {_MIN_SIDE} pixels.",
+            f"Use a photo of at least {SMALLEST} x {SMALLEST} pixels.",
         )
     return width, height
 
@@ -105,7 +107,7 @@ def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
     """The part of (H, W[, 3]) that fits the limits and holds most detail, as near to square as the photo allows."""
     import torch
 
-    from kf_core.physics.crop import box_sums
+    from kf_core.physics.grid import box_sums
 
     height, width = pixels.shape[:2]
     rows = min(height, max(limits.side, limits.pixels // max(width, 1)))
@@ -120,24 +122,10 @@ def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
 
 def read_kernel_file(path: str | os.PathLike[str]) -> np.ndarray:
     """A kernel (K, K) with sum 1 from an uploaded .npy file; nothing in it can run. Raises BadInput."""
-    path = Path(path)
-    hint = "Use a square array of numbers saved with numpy.save."
-    try:
-        with open(path, "rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
-            # A header may promise any size: believe it only where the file is as long as it says.
-            length = math.prod(shape) * dtype.itemsize
-            honest = path.stat().st_size == file.tell() + length
-            usable = len(shape) == 2 and shape[0] == shape[1] and 1 < shape[0] <= 64 and dtype.kind in "fiu"
-            if not (honest and usable):
-                raise ValueError(shape)
-            file.seek(0)
-            kernel = np.lib.format.read_array(file, allow_pickle=False).astype(np.float64)
-    except Exception as error:
-        raise BadInput(f"'{path.name}' does not hold a kernel.", hint) from error
-    return checked_kernel(kernel, f"The kernel '{path.name}'")
+    kernel, largest = read_kernel(path), largest_kernel_size(max(SCALES))
+    if len(kernel) > largest:
+        raise BadInput("The kernel is too large.", f"Use one of at most {largest} x {largest} pixels.")
+    return checked_kernel(kernel.astype(np.float64), "The kernel")
 
 
 def checked_kernel(kernel: np.ndarray, name: str) -> np.ndarray:

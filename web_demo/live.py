@@ -10,14 +10,6 @@ from web_demo import plots
 from web_demo.results import in_words
 from web_demo.runner import Frame
 
-PHASES = {
-    "fetch_prior": "Fetching the patch prior",
-    "learn_patches": "Learning what small patches of this photo look like",
-    "recover_kernel": "Recovering the kernel",
-    "refine_kernel": "Refining the kernel",
-    "weigh_kernel": "Weighing how far the kernel can be trusted",
-    "finish": "Sharpening the whole photo",
-}
 IDLE = "<div class='kf-live kf-idle'></div>"
 
 
@@ -28,14 +20,14 @@ def live(frame: Frame) -> str:
     progress = frame.progress
     if progress is None:
         return message("Starting the engine.")
-    phase = PHASES.get(progress.phase, "Working")
+    stage = progress.label.capitalize() or "Working"
     left = ""
     if progress.seconds_left is not None:
         left = f"about {in_words(progress.seconds_left)} left"
     percent = round(100 * progress.fraction)
     parts = [
         "<div class='kf-live'>",
-        f"<p class='kf-phase'><strong>{html.escape(phase)}</strong> <span>step {progress.step} of {progress.total}"
+        f"<p class='kf-phase'><strong>{html.escape(stage)}</strong> <span>step {progress.step} of {progress.total}"
         f"</span> <span>{html.escape(left)}</span></p>",
         f"<div class='kf-bar' role='progressbar' aria-label='Progress of the run' aria-valuemin='0' "
         f"aria-valuemax='100' aria-valuenow='{percent}'><div style='width:{percent}%'></div></div>",

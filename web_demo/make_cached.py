@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
-import numpy as np
 from PIL import Image
 
 import kf_core
+from kf_core.files.kernels import write_kernel
+from kf_core.files.outputs import write_report
 from web_demo import fool
 from web_demo.examples import CACHED, EXAMPLES, SCALE, picture_of, puzzle
 
@@ -24,8 +24,8 @@ def make(name: str) -> None:
     folder = CACHED / name
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(result.image).save(folder / "result.png", optimize=True)
-    np.save(folder / "kernel.npy", result.kernel)
-    (folder / "report.json").write_text(json.dumps(result.report) + "\n")
+    write_kernel(folder / "kernel.npy", result.kernel)
+    write_report(folder / "report.json", result.report)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from typing import Any
 
 import gradio as gr
 
+from kf_core.physics.kernel import largest_kernel_size
+from kf_core.settings import SCALES
 from web_demo import examples, fool, results
 from web_demo.handlers import Handlers, warm
 from web_demo.limits import Limits
@@ -143,7 +145,7 @@ def _photo_tab(handlers: Handlers, compare: Compare, heavy: dict[str, Any]) -> N
             with gr.Accordion("Advanced", open=False):
                 kernel_size = gr.Number(
                     0, label="Kernel size in pixels", info="0: automatic. Even for 2x and 4x, odd for 3x.", precision=0,
-                    minimum=0, maximum=64,
+                    minimum=0, maximum=largest_kernel_size(max(SCALES)),
                 )  # fmt: skip
                 seed = gr.Number(
                     0, label="Seed", info="If the kernel looks torn, another seed may find a better one.", precision=0,

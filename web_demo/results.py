@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,8 @@ from PIL import Image
 
 import kf_core
 from kf_core.files.deep import eight_bit
+from kf_core.files.kernels import write_kernel
+from kf_core.files.outputs import write_report
 from web_demo import plots
 from web_demo.limits import safe_stem
 
@@ -68,11 +69,11 @@ def write_result(folder: Path, name: str, picture: kf_core.Picture, outcome: Any
     kf_core.write_picture(shown, kf_core.Picture(small, picture.profile))
     kf_core.write_picture(before, kf_core.Picture(plots.bicubic(small, scale), picture.profile))
     kernel, kernel_picture, figure = (folder / f"{stem}_kernel{end}" for end in (".npy", ".png", "_figure.png"))
-    np.save(kernel, outcome.kernel)
+    write_kernel(kernel, outcome.kernel)
     Image.fromarray(plots.kernel_colours(outcome.kernel, 480)).save(kernel_picture)
     Image.fromarray(plots.kernel_figure(outcome.kernel)).save(figure)
     report = folder / f"{stem}_report.json"
-    report.write_text(json.dumps(outcome.report, indent=1))
+    write_report(report, outcome.report)
     return Files(photo, kernel, kernel_picture, report, before, after, shown, figure)
 
 

@@ -163,7 +163,8 @@ def frames(job: Job) -> Iterator[Frame]:
         if isinstance(run.error, Cancelled) and not run.stop.is_set():
             raise OutOfTime(
                 f"This took longer than the {job.seconds:.0f} seconds that this page allows, and was stopped.",
-                "Use a smaller part of the photo, or the fast quality.",
+                "Use a smaller part of the photo"
+                + ("." if job.settings.preset_name == "fast" else ", or the fast quality."),
             )
         if run.error:
             raise run.error

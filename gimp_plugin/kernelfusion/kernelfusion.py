@@ -45,14 +45,6 @@ RESULTS = {
 }
 DEVICES = {"auto": "Automatic", "cuda": "Graphics card (CUDA)", "mps": "Graphics card (Apple)", "cpu": "Processor"}
 
-PHASES = {
-    "fetch_prior": "Fetching the patch prior",
-    "learn_patches": "Learning the photo's patches",
-    "recover_kernel": "Recovering the kernel",
-    "refine_kernel": "Refining the kernel",
-    "weigh_kernel": "Weighing the kernel",
-    "finish": "Making the image",
-}
 # What GIMP sets for its own Python and libraries would break those of the engine.
 SCRUBBED = ("LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "GI_TYPELIB_PATH")
 SCRUBBED += ("GEGL_PATH", "BABL_PATH", "GIO_EXTRA_MODULES", "GDK_PIXBUF_MODULE_FILE", "GSETTINGS_SCHEMA_DIR")
@@ -426,8 +418,8 @@ def wait(engine):
         elif kind == "preview":
             blur = blur_width(message["kernel"]["taps"], message["kernel"]["size"])
         elif kind == "progress":
-            phase = PHASES.get(message["phase"], message["phase"])
-            Gimp.progress_set_text(f"{phase}{time_left(message.get('seconds_left'))}{blur}")
+            stage = message.get("label") or message["phase"]
+            Gimp.progress_set_text(f"{stage.capitalize()}{time_left(message.get('seconds_left'))}{blur}")
             Gimp.progress_update(message["fraction"])
 
 

@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import torch
 
 from kf_core.checkpoints import hub
-from kf_core.checkpoints.file import Checkpoint, WrongHash, read_checkpoint
-from kf_core.checkpoints.sources import candidates, find
+from kf_core.checkpoints.file import BUNDLED, Checkpoint, WrongHash, read_checkpoint
+from kf_core.checkpoints.networks import build
+from kf_core.checkpoints.sources import on_hub, published
 from kf_core.denoisers.adapt import Prior
-from kf_core.device import choose_device
-from kf_core.errors import Cancelled, KernelFusionError, Unavailable
+from kf_core.device import channels_last, choose_device
+from kf_core.errors import Cancelled, KernelFusionError
 from kf_core.progress import Monitor
 
 
 def load_prior(source: str = "auto", device: str | torch.device = "auto", monitor: Monitor | None = None) -> Prior:
     """A prior by its name, on a device, for super_resolve(prior=...).
 
+    What was pulled from the Hub before is taken without any request, also for a branch; only `kf checkpoints pull`
+    looks whether the branch has moved.
+
     Args:
-        source: "bundled", "auto" (the first published one that can be had, else the bundled one), a published name, a
-            .safetensors file, a folder that holds one, or OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
+        source: "bundled", "auto" (the published one if it can be had, else the bundled one), a .safetensors file, or
+            OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
         monitor: told of a download, which ends when the user wants to stop.
 
     Raises BadInput, Cancelled, or Unavailable when the Hub cannot give it now.
+
+    >>> load_prior("bundled", "cpu").network.config["channels"]
+    64
     """
     device = choose_device(device) if isinstance(device, str) else device
-    monitor = monitor or Monitor()
-    checkpoint, about, reasons, ask_hub = None, {}, [], True
-    names = candidates(source)
-    for name in names:
+    network, about = _best(monitor) if source == "auto" else _load(source, monitor)
+    network = channels_last(network.eval().requires_grad_(False).to(device))
+    return Prior(network, {"prior": source, **about, **network.config})
+
+
+def _best(monitor: Monitor | None) -> Prior:
+    reason = "No other one is published yet."
+    if published():
         try:
-            checkpoint, about = _load(name, ask_hub, monitor)
-            break
+            return _load(published(), monitor)
         except Cancelled:
             raise
         except KernelFusionError as error:
-            if name == names[-1]:
-                raise
-            reasons.append(error.message)
-            ask_hub = ask_hub and not isinstance(error, Unavailable)  # one wait for a Hub that is down is enough
-    if source == "auto" and name == "bundled":
-        about["note"] = "The bundled prior was used. " + (" ".join(reasons) or "No other one is published yet.")
-    network = checkpoint.network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    told = {"prior": source, "file": checkpoint.path.name, "sha256": checkpoint.sha256, **about}
+            reason = error.message
+    network, about = _load("bundled", monitor)
+    return Prior(network, about | {"note": f"The bundled prior was used. {reason}"})
+
+
+def _load(source: str, monitor: Monitor | None) -> Prior:
+    path = BUNDLED if source == "bundled" else Path(os.path.expanduser(source))
+    if os.path.exists(path):  # os.path, because pathlib raises for some names that cannot be
+        checkpoint, origin = read_checkpoint(path), dict[str, str]()
+    else:
+        checkpoint, origin = _from_hub(on_hub(source), monitor)
+    about: dict[str, Any] = {"file": checkpoint.path.name, "sha256": checkpoint.sha256, **origin}
     if isinstance(learned := checkpoint.training.get("diffusion"), dict):
-        told["diffusion"] = learned
-    return Prior(network, {**told, **network.config})
+        about["diffusion"] = learned
+    return Prior(build(checkpoint), about)
 
 
-def _load(name: str, ask_hub: bool, monitor: Monitor) -> tuple[Checkpoint, dict]:
-    found = find(name, ask_hub, monitor)
+def _from_hub(wanted: hub.OnHub, monitor: Monitor | None) -> tuple[Checkpoint, dict[str, str]]:
+    path = hub.cached(wanted) or hub.pull(wanted, monitor=monitor)
+    about = {"repo": wanted.repo, "revision": path.parent.name}
+    if not wanted.pinned:
+        about["note"] = f"'{wanted.revision}' is not pinned; it stood for this commit when it was pulled."
     try:
-        return read_checkpoint(found.path, found.sha256), dict(found.about)
+        return read_checkpoint(path, hub.announced_hash(path)), about
     except WrongHash:
-        if found.from_hub:
-            hub.discard(found.path)  # so that the next pull mends it
+        hub.discard(path)  # so that the next pull mends it
         raise

@@ -14,18 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from kf_core.errors import Cancelled, KernelFusionError
+from kf_core.errors import Cancelled, KernelFusionError, is_out_of_memory
 from kf_core.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10  # of progress, where stderr is a file
-PHASES = {
-    "fetch_prior": "fetching the prior",
-    "learn_patches": "learning patches",
-    "recover_kernel": "recovering the kernel",
-    "refine_kernel": "refining the kernel",
-    "weigh_kernel": "weighing the kernel",
-    "finish": "sharpening the picture",
-}
 OPTIONS = {  # that help, by the code of an error
     "already_there": "--force",
     "bad_prior": "--prior",
@@ -34,6 +26,7 @@ OPTIONS = {  # that help, by the code of an error
     "out_of_memory": "--preset fast",
     "too_large": "--preset fast",
 }
+LARGE = ("out_of_memory", "too_large")  # where another preset helps only if it is not the one in use
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result again.")]
 Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")]
@@ -114,17 +107,16 @@ class ProgressLine:
             self._live.stop()
 
     def __call__(self, event: Progress) -> None:
-        phase = PHASES.get(event.phase, event.phase)
         if self._live:
             left = f"{event.fraction:4.0%}{time_left(event)}"
-            self._live.update(self._task, description=phase, total=1, completed=event.fraction, left=left)
+            self._live.update(self._task, description=event.label, total=1, completed=event.fraction, left=left)
         elif not self._quiet:
             now = time.monotonic()
             due = event.phase != self._phase or event.step == event.total or now - self._said >= SECONDS_BETWEEN_LINES
             if due:
                 self._phase, self._said = event.phase, now
                 counted = f"{event.step} of {event.total} ({event.fraction:.0%}){time_left(event)}"
-                print(f"{phase}: {counted}", file=sys.stderr, flush=True)
+                print(f"{event.label}: {counted}", file=sys.stderr, flush=True)
 
 
 def time_left(event: Progress) -> str:
@@ -154,19 +146,18 @@ def tell_confidence(report: dict[str, Any], quiet: bool) -> None:
 def complain(error: BaseException) -> int:
     """Says on stderr what went wrong, in sentences, and returns the exit status."""
     message, hint, status = str(error), "", 1
-    out_of_memory = "Use a smaller photo or crop, or the 'fast' preset."
     if isinstance(error, Cancelled):
         print(error, file=sys.stderr)
         return error.exit_status
     if isinstance(error, KernelFusionError):
         message, hint, status = error.message, error.hint, error.exit_status
-        if error.code in OPTIONS:
+        if error.code in OPTIONS and (error.code not in LARGE or "'fast'" in hint):
             hint = f"{hint} (options: {OPTIONS[error.code]})".strip()
     elif hasattr(error, "format_message"):  # typer's usage errors, whose class has no public name
         message, status = error.format_message().rstrip(".") + ".", 2
         hint = "See 'kf --help', and 'kf COMMAND --help' for the options of a command."
-    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in message:
-        message, hint = "The memory did not suffice.", out_of_memory
+    elif is_out_of_memory(error):
+        message, hint = "The memory did not suffice.", "Use a smaller part of the photo."
     else:
         message = f"Something went wrong that should not: {' '.join(message.split()) or type(error).__name__}"
         hint = "Run it again with KF_DEBUG=1 in the environment to see where, and please report it."

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kf_core import Unavailable
+
+if TYPE_CHECKING:
+    from kf_core.gimp_install import Gimp
 
 
 def install_gimp(
@@ -49,7 +52,7 @@ def install_gimp(
         raise Unavailable("GIMP does not see the filter.", "Run 'kf doctor' and look at what it says.")
 
 
-def _ask(gimp, home: Path, environment: dict[str, str]) -> bool | None:
+def _ask(gimp: Gimp, home: Path, environment: dict[str, str]) -> bool | None:
     """Asks one GIMP, says what it said, and returns whether it has the filter."""
     from kf_core import gimp_install
 

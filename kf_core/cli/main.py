@@ -20,7 +20,7 @@ from kf_core.cli.checkpoints import checkpoints
 from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, announce, complain, stop, tell_confidence
 from kf_core.cli.gimp import doctor, install_gimp
 from kf_core.cli.train_prior import train_prior
-from kf_core.errors import BadInput, Cancelled
+from kf_core.errors import Cancelled
 from kf_core.settings import PRESETS, Settings
 
 app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,14 +93,15 @@ def upscale(
     """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     with ProgressLine(quiet) as line:
-        from kf_core.files import outputs
+        from kf_core.files import kernels, outputs
         from kf_core.files.picture import Picture, read_picture, write_picture
 
         picture = read_picture(photo)
         output = output or outputs.free_name(photo.with_name(f"{photo.stem}_x{settings.scale}.png"))
-        known = outputs.read_kernel(kernel, kernel_size) if kernel else None
+        known = kernels.read_kernel(kernel, kernel_size) if kernel else None
         outputs.check_outputs([photo, kernel], [output, side_by_side], save_kernel, report, replace=force)
         result = kf_core.super_resolve(picture.pixels, settings, kernel=known, progress=line, should_stop=stop)
+        assert result.image is not None
         dpi = picture.dpi and (picture.dpi[0] * settings.scale, picture.dpi[1] * settings.scale)
         if side_by_side:
             sheet = outputs.make_sheet(picture.pixels, result.image, result.kernel)
@@ -109,7 +110,7 @@ def upscale(
 
     write_picture(output, Picture(result.image, picture.profile, dpi, picture.exif))
     if save_kernel:
-        outputs.write_kernel(save_kernel, result.kernel)
+        kernels.write_kernel(save_kernel, result.kernel)
     if side_by_side:
         write_picture(side_by_side, Picture(sheet, picture.profile))
     if report:
@@ -138,7 +139,7 @@ def kernel_command(
     """Recovers only the kernel that shrank a photo."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     with ProgressLine(quiet) as line:
-        from kf_core.files import outputs
+        from kf_core.files import kernels, outputs
         from kf_core.files.picture import read_picture
 
         picture = read_picture(photo)
@@ -147,7 +148,7 @@ def kernel_command(
     if stop():
         raise Cancelled()
 
-    outputs.write_kernel(output, result.kernel)
+    kernels.write_kernel(output, result.kernel)
     if report:
         outputs.write_report(report, result.report)
     announce(output, report)
@@ -163,8 +164,6 @@ def make_settings(
     prior: str | None = None,
 ) -> Settings:
     """The preset with the options on top. Raises BadInput."""
-    if preset not in PRESETS:
-        raise BadInput(f"There is no preset '{preset}'.", f"Choose one of {', '.join(PRESETS)}.")
     settings = Settings.preset(preset, scale=scale, kernel_size=kernel_size, seed=seed, device=device)
     if prior is not None:
         settings = replace(settings, patches=replace(settings.patches, prior=prior))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,8 +34,8 @@ def train_prior(
         from kf_core.training.train_prior import train_prior as train
 
         outputs.check_outputs([], report=report, prior=output)
-        asked = {"steps": steps, "channels": channels, "batch": batch}
-        asked = {name: value for name, value in asked.items() if value is not None}  # the rest is the recipe's
+        options = {"steps": steps, "channels": channels, "batch": batch}  # None: as in the recipe
+        asked: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         about = train(
             folder,
             output,

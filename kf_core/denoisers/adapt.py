@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 from kf_core.denoisers.learn import Training, learn_patches
 from kf_core.denoisers.patch import RECEPTIVE_FIELD, PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.progress import Monitor
+from kf_core.device import channels_last
+from kf_core.run import Run
 from kf_core.settings import PatchSettings
 
 LEVELS = (25, 50, 100, 200, 400)  # timesteps at which the photo's held-out part is looked at
@@ -33,40 +34,31 @@ class Prior(NamedTuple):
     about: dict[str, Any]
 
 
-def phase_one(
-    lr: Tensor,
-    schedule: NoiseSchedule,
-    patches: PatchSettings,
-    prior: Prior | None,
-    generator: Generator,
-    monitor: Monitor,
-) -> Prior:
-    """PD that has learned the patches of the photo (1, 3, h, w) in [-1, 1] for at most patches.steps, from `prior` on.
+def fresh_prior(patches: PatchSettings, device: torch.device) -> Prior:
+    """An untrained PD, its weights from torch's global generator."""
+    network = PatchDiffusion(patches.channels, 3, patches.activation, patches.residual)
+    network = channels_last(network.to(device))
+    return Prior(network.eval().requires_grad_(False), {"prior": "none", **network.config})
+
+
+def learn_photo(lr: Tensor, prior: Prior, schedule: NoiseSchedule, patches: PatchSettings, run: Run) -> Prior:
+    """Phase 1: `prior` after at most patches.steps of learning the patches of the photo (1, 3, h, w) in [-1, 1].
 
     With patches.patience an eighth of the photo is held out, and learning ends when it no longer helps there. `prior`
     itself stays as it is. Raises Cancelled, Diverged.
     """
-    if prior is None:
-        network = PatchDiffusion(patches.channels, lr.shape[1], patches.activation, patches.residual)
-        about = {"prior": "none", **network.config}
-        network = network.to(lr.device).to(memory_format=torch.channels_last)
-    else:
-        network, about = prior.network, dict(prior.about)
-        if patches.steps or next(network.parameters()).device != lr.device:
-            network = copy.deepcopy(network).to(lr.device)
-    if patches.steps:
-        photo, check = lr[0].cpu(), None
-        if patches.patience:
-            photo, check = hold_out(lr, schedule)
-        training = Training.begin(network, patches, generator)
-        network = learn_patches(training, [photo], schedule, patches, monitor, check=check)
-        about |= {
-            "loss": float(np.mean(training.losses[-100:])) if training.losses else None,
-            "steps_taken": len(training.losses),
-            "step_kept": training.best[0] if training.best else len(training.losses),
-            "held_out_errors": training.checks,
-        }
-    return Prior(network.eval().requires_grad_(False), about)
+    photo, check = lr[0].cpu(), None
+    if patches.patience:
+        photo, check = hold_out(lr, schedule)
+    training = Training.begin(copy.deepcopy(prior.network).to(run.device), patches, run.generator)
+    network = learn_patches(training, [photo], schedule, patches, run.monitor, check=check)
+    learned = {
+        "loss": float(np.mean(training.losses[-100:])) if training.losses else None,
+        "steps_taken": len(training.losses),
+        "step_kept": training.best[0] if training.best else len(training.losses),
+        "held_out_errors": training.checks,
+    }
+    return Prior(network.eval().requires_grad_(False), {**prior.about, **learned})
 
 
 def hold_out(lr: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Callable[[PatchDiffusion], float]]:

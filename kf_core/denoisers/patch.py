@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from kf_core.denoisers.schedule import NoiseSchedule
 
 RECEPTIVE_FIELD = 15
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
@@ -55,7 +58,12 @@ class PatchDiffusion(nn.Module):
 
     def __init__(self, channels: int = 128, colours: int = 3, activation: str = "relu", residual: bool = True):
         super().__init__()
-        self.config = {"channels": channels, "colours": colours, "activation": activation, "residual": residual}
+        self.config: dict[str, Any] = {
+            "channels": channels,
+            "colours": colours,
+            "activation": activation,
+            "residual": residual,
+        }
         self.residual = residual
         width = max(64, channels)
         self.embedding = TimestepEmbedding(width)
@@ -71,3 +79,26 @@ class PatchDiffusion(nn.Module):
             update = block(self.between(hidden), embedded)
             hidden = hidden + update if self.residual else update
         return self.blocks[-1](self.between(hidden), embedded)
+
+
+class PatchDenoiser:
+    """PD as a Denoiser: the noise's sigma stands for the timestep whose noise is nearest.
+
+    Attributes:
+        network: frozen, on the device of the images; may be exchanged for one that has learned this photo.
+        schedule: the one that the network learned.
+    """
+
+    reach: int | None = RECEPTIVE_FIELD // 2
+    multiple = 1
+
+    def __init__(self, network: PatchDiffusion, schedule: NoiseSchedule):
+        self.network, self.schedule = network, schedule
+
+    def __call__(self, noisy: Tensor, sigma: float) -> Tensor:
+        """x_0 + sigma n, (B, 3, H, W) -> the estimate of x_0, clamped to [-1, 1]."""
+        t = self.schedule.timestep(sigma)
+        signal, _ = self.schedule.signal_and_noise(t)
+        diffused = signal * noisy
+        velocity = self.network(diffused.contiguous(memory_format=torch.channels_last), t).float()
+        return self.schedule.clean_from_velocity(diffused, velocity, t).clamp(-1, 1)

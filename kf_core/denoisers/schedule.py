@@ -38,6 +38,15 @@ class NoiseSchedule:
         self.kind, self.steps = kind, steps
         self.alpha_bar = alpha_bar.to(torch.float32).to(device)
 
+    def variance(self, t: int) -> float:
+        """sigma^2 of the noise at timestep t relative to an image at full strength: x_t / sqrt(a_t) = x_0 + sigma n."""
+        return float(1 / self.alpha_bar[t] - 1)
+
+    def timestep(self, sigma: float) -> Tensor:
+        """(1,): the timestep 1..T whose sigma is nearest to the one given, by ratio."""
+        level = (1 / self.alpha_bar[1:].double() - 1).log()
+        return (level - 2 * math.log(max(sigma, 1e-12))).abs().argmin()[None] + 1
+
     def signal_and_noise(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(a_t) and sqrt(1 - a_t), each shaped (len(t), 1, 1, 1) to broadcast over images (B, C, H, W)."""
         level = self.alpha_bar[t.to(self.alpha_bar.device)].view(-1, 1, 1, 1)

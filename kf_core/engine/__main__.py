@@ -1,4 +1,4 @@
-"""The supervisor: what a host starts and talks to. Standard library only, so that it never has to wait for torch."""
+"""The supervisor: what a host starts and talks to. It imports nothing that loads torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from kf_core.engine.places import default_log, job_directory
 SECONDS_TO_CANCEL = 1.5  # after that a worker inside a long step is killed
 LONGEST_LINE = 1 << 20
 # What a host set for itself and would break another Python, or another GTK than the host's.
-SCRUBBED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH")
-SCRUBBED += ("GI_TYPELIB_PATH", "GEGL_PATH", "BABL_PATH")
+SCRUBBED = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"),
+    *("GI_TYPELIB_PATH", "GEGL_PATH", "BABL_PATH"),
+)
 
 
 class Supervisor:
@@ -29,7 +31,7 @@ class Supervisor:
     def __init__(self, directory: Path, log: Path, out: Any) -> None:
         self._directory, self._log, self._out = directory, log, out
         self._worker: subprocess.Popen[bytes] | None = None
-        self._job: Any = None  # the id of the job under way, in a tuple; None: idle
+        self._job: tuple[Any, bool] | None = None  # id of the job under way, and whether it is the fast preset's
         self._cancelled = False
         self._guard = threading.RLock()
 
@@ -90,13 +92,16 @@ class Supervisor:
             if self._job is not None:
                 self._refuse(job, "busy", "Another job is under way.", "Wait for its end, or cancel it.")
                 return
-            self._job, self._cancelled = (job,), False
+            settings = message.get("settings") or {}
+            fast = isinstance(settings, dict) and settings.get("preset", "fast") == "fast"
+            self._job, self._cancelled = (job, fast), False
             if self._worker is None:
                 self._worker = start_worker(self._directory)
                 threading.Thread(target=self._forward, args=(self._worker,), daemon=True).start()
             self._tell_worker(message)
 
     def _tell_worker(self, message: dict[str, Any]) -> None:
+        assert self._worker is not None and self._worker.stdin is not None
         try:
             self._worker.stdin.write(json.dumps(message).encode() + b"\n")
             self._worker.stdin.flush()
@@ -120,6 +125,7 @@ class Supervisor:
 
     def _forward(self, worker: subprocess.Popen[bytes]) -> None:
         """Passes on what the worker says, until it ends; if that was in the middle of a job, says so."""
+        assert worker.stdout is not None
         for line in worker.stdout:
             with self._guard:
                 if json.loads(line)["type"] in ("result", "error"):
@@ -140,7 +146,8 @@ class Supervisor:
                 self._refuse(job[0], "cancelled", "Stopped as you asked; nothing was written.", "")
             elif status == -getattr(signal, "SIGKILL", 9):
                 told = "The engine was killed while it computed, most likely because the memory ran out."
-                self._refuse(job[0], "engine_died", told, "Use a smaller part of the photo, or the 'fast' preset.")
+                hint = "Use a smaller part of the photo" + ("." if job[1] else ", or the 'fast' preset.")
+                self._refuse(job[0], "engine_died", told, hint)
             else:
                 told = f"The engine ended while it computed (status {status})."
                 self._refuse(job[0], "engine_died", told, "Please report it together with the log.")

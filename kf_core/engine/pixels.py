@@ -34,7 +34,8 @@ class Layer:
 
 def read_raw(path: Path, about: dict[str, Any]) -> np.ndarray:
     """(H, W, C) from little-endian float32, row by row. Raises BadInput if `about` does not fit the file."""
-    width, height, channels = (about.get(name) for name in ("width", "height", "channels"))
+    size: list[Any] = [about.get(name) for name in ("width", "height", "channels")]
+    width, height, channels = size
     if not all(isinstance(value, int) and value > 0 for value in (width, height, channels)) or channels not in CHANNELS:
         raise BadInput(
             f"{width} x {height} pixels with {channels} channels are not a picture.", "Give 1 to 4 channels."
@@ -79,8 +80,9 @@ def fill_hidden(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """
     levels = [(colour * alpha[..., None], alpha)]
     while levels[-1][1].min() < FULL and max(levels[-1][1].shape) > 1:
-        levels.append(tuple(halve(each) for each in levels[-1]))
-    filled = None
+        total, weight = levels[-1]
+        levels.append((halve(total), halve(weight)))
+    filled: np.ndarray | None = None
     for total, weight in reversed(levels):
         mean = total / np.maximum(weight, FULL)[..., None]
         if filled is not None:
@@ -88,6 +90,7 @@ def fill_hidden(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             coarse = filled.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
             mean = np.where(weight[..., None] >= FULL, mean, coarse)
         filled = mean
+    assert filled is not None, "there is at least one level"
     return np.where(alpha[..., None] >= FULL, colour, filled).astype(np.float32)
 
 

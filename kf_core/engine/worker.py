@@ -53,7 +53,7 @@ class Job:
         self._out.flush()
 
     def run(self) -> None:
-        from kf_core import KernelFusionError
+        from kf_core.errors import KernelFusionError, is_out_of_memory
 
         try:
             self._run()
@@ -66,6 +66,9 @@ class Job:
             self.say("error", code="cannot_write", message=message, hint=f"Make room in {self.directory.parent}.")
         except Exception as error:
             traceback.print_exc()
+            if is_out_of_memory(error):
+                hint = "Use a smaller part of the photo."
+                return self.say("error", code="out_of_memory", message="The memory did not suffice.", hint=hint)
             cause = " ".join(str(error).split())[:300] or type(error).__name__
             self.say(
                 "error",
@@ -132,6 +135,7 @@ class Job:
         self.say(
             "progress",
             phase=event.phase,
+            label=event.label,
             step=event.step,
             total=event.total,
             fraction=round(event.fraction, 5),
@@ -153,7 +157,7 @@ class DeviceTurn:
         from kf_core import Cancelled
 
         began = told = time.monotonic()
-        while not self._lock.acquire():
+        while not self._taken():
             if self._stopper.asked.is_set():
                 raise Cancelled()
             now = time.monotonic()
@@ -161,6 +165,13 @@ class DeviceTurn:
                 told = now
                 self._job.say("waiting", reason="device_busy", device=self._kind, seconds=round(now - began, 1))
             time.sleep(0.1)
+
+    def _taken(self) -> bool:
+        try:
+            self._lock.acquire()
+        except TimeoutError:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
@@ -180,10 +191,7 @@ def make_settings(wanted: dict[str, Any]) -> Any:
             f"There is no setting {', '.join(unknown)}.", f"There are: {', '.join(sorted(allowed))}."
         )
     fields = {name: wanted[name] for name in ("scale", "kernel_size", "seed", "device") if name in wanted}
-    try:
-        settings = kf_core.Settings.preset(wanted.get("preset", "fast"), **fields)
-    except ValueError as error:
-        raise kf_core.BadInput(f"{error}.", "Use 'fast'.") from None
+    settings = kf_core.Settings.preset(wanted.get("preset", "fast"), **fields)
     return settings.with_overrides(wanted.get("overrides") or []).checked()
 
 

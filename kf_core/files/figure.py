@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
 _PAPER, _INK, _FAINT, _LINE = (252, 252, 252), (34, 34, 34), (110, 110, 110), (190, 190, 190)
 
@@ -80,7 +80,7 @@ def contact_sheet(
     text = _text_size(height)
     gap = max(4, text // 2)
     widths = [
-        max([_text_width(heading, text), *(row[column].width for row in cells if row[column] is not None)])
+        max([_text_width(heading, text), *(cell.width for row in cells if (cell := row[column]) is not None)])
         for column, heading in enumerate(headings)
     ]
     margin = 2 * gap + max(_text_width(label, text) for label in labels)
@@ -115,7 +115,7 @@ def _fit(array: np.ndarray, height: int, width: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX)
 
 
-def _sheet(width: int, height: int):
+def _sheet(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     from PIL import Image, ImageDraw
 
     sheet = Image.new("RGB", (width, height), _PAPER)
@@ -136,7 +136,7 @@ def _text_size(height: int) -> int:
     return min(48, max(12, height // 24))
 
 
-def _font(size: int):
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     from PIL import ImageFont
 
     return ImageFont.load_default(size=size)

@@ -1,8 +1,7 @@
-"""The files beside the photo: kernels, reports and sheets, and the check of all names before the long run."""
+"""The files beside the photo: reports and sheets, and the check of all names before the long run."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -11,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from kf_core.errors import AlreadyThere, BadKernel, CannotWrite
+from kf_core.errors import AlreadyThere, CannotWrite
 from kf_core.files.atomic import check_writable_folder, write_atomically
 from kf_core.files.deep import eight_bit
-from kf_core.files.figure import kernel_picture, side_by_side
-from kf_core.files.picture import Picture, check_writable, write_picture
-
-KERNEL_SUFFIXES = (".npy", ".png")
-KERNEL_PICTURE_SIDE = 480  # pixels at most of a kernel saved as a picture: 20 per tap at scale 4
+from kf_core.files.figure import side_by_side
+from kf_core.files.kernels import SUFFIXES
+from kf_core.files.picture import check_writable
 
 
 def check_outputs(
@@ -39,7 +36,7 @@ def check_outputs(
     for path in pictures:
         if path:
             check_writable(path)
-    for path, suffixes in ((kernel, KERNEL_SUFFIXES), (report, (".json",)), (prior, (".safetensors",))):
+    for path, suffixes in ((kernel, SUFFIXES), (report, (".json",)), (prior, (".safetensors",))):
         if path:
             if path.suffix.lower() not in suffixes:
                 raise CannotWrite(f"'{path.name}' should end in {' or '.join(suffixes)}.", "Give it another name.")
@@ -70,38 +67,6 @@ def same_file(one: Path, other: Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:  # one of them is not there yet
         return os.path.realpath(one) == os.path.realpath(other)
-
-
-def read_kernel(path: Path, size: int | None = None) -> np.ndarray:
-    """A kernel (K, K), of `size` if given, from a .npy file. Raises BadInput; the scale is not looked at."""
-    hint = "Use a square array of numbers saved with numpy.save."
-    try:
-        with open(path, "rb") as file:
-            kernel = np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise BadKernel(f"There is no file '{path}'.", "Check its name and folder.") from None
-    except OSError as error:
-        raise BadKernel(f"'{path}' could not be read: {(error.strerror or str(error)).lower()}.", hint) from error
-    except (ValueError, EOFError) as error:
-        raise BadKernel(f"'{path.name}' is not a kernel in numpy's format.", hint) from error
-    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or kernel.dtype.kind not in "fiu":
-        shape = " x ".join(str(n) for n in kernel.shape) or "single"
-        raise BadKernel(f"'{path.name}' holds a {shape} array of {kernel.dtype}, which is not a kernel.", hint)
-    if not np.isfinite(kernel).all() or kernel.sum() <= 0:
-        raise BadKernel(f"The kernel '{path.name}' holds values that are not numbers, or has no positive sum.", hint)
-    if size not in (None, len(kernel)):
-        raise BadKernel(f"The kernel '{path.name}' has {len(kernel)} taps per side, not {size}.", "Leave the size out.")
-    return kernel
-
-
-def write_kernel(path: Path, kernel: np.ndarray) -> None:
-    """As numbers (.npy) or, to look at, as a grey picture (.png)."""
-    if path.suffix.lower() == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, kernel)
-        write_atomically(path, lambda file: file.write(buffer.getvalue()))
-    else:
-        write_picture(path, Picture(kernel_picture(kernel, KERNEL_PICTURE_SIDE)))
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 from kf_core.errors import BadInput, BadPicture, CannotWrite, TooLarge, TooSmall
 from kf_core.files.atomic import check_writable_folder, write_atomically
 from kf_core.files.deep import eight_bit, encode_deep, read_deep, upright
+from kf_core.settings import SMALLEST
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MIN_SIDE = 32  # pixels: below this there are too few patches to learn from
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 # TIFF without compression: Pillow's compressing writer loses the EXIF block. Subsampling 0 is 4:4:4.
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
@@ -55,9 +55,13 @@ class Picture:
 def read_picture(path: str | os.PathLike[str]) -> Picture:
     """Reads a PNG, JPEG, TIFF or WebP, at least 32 x 32, upright; grey stays grey, palettes become RGB.
 
-    PNG and TIFF may have 16 bits per colour.
-    A WebP is always RGB, the format knows no grey. Of a JPEG with previews inside (MPO, usual in cameras) the photo
-    itself is read. Raises BadInput for everything else.
+    PNG and TIFF may have 16 bits per colour. A WebP is always RGB, the format knows no grey. Of a JPEG with previews
+    inside (MPO, usual in cameras) the photo itself is read. Raises BadInput for everything else.
+
+    >>> import kf_core
+    >>> from kf_core.examples import example
+    >>> kf_core.read_picture(example("pan")).pixels.shape
+    (128, 128, 3)
     """
     from PIL import Image
 
@@ -79,6 +83,11 @@ def write_picture(path: str | os.PathLike[str], picture: Picture) -> None:
     JPEG is written at quality 95 without colour subsampling, everything else without loss. Raises BadInput when that
     is not possible, and ValueError if the pixels are not uint8 or uint16 of shape (H, W) or (H, W, 3). 16 bits stay in
     PNG and TIFF, without EXIF; JPEG and WebP hold 8.
+
+    >>> import kf_core, numpy as np
+    >>> kf_core.write_picture("grey.png", kf_core.Picture(np.full((32, 48, 3), 128, np.uint8)))
+    >>> kf_core.read_picture("grey.png").pixels.shape
+    (32, 48, 3)
     """
     path = Path(path)
     data = _encode(picture, _format_of(path), path.name)
@@ -116,14 +125,15 @@ def _decode(file: BinaryIO, path: Path) -> Picture:
     bits = _bits(file, name)
     file.seek(0)
     image = Image.open(file, formats=sorted(set(FORMATS.values())))
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise BadPicture(f"'{name}' holds {image.n_frames} pictures.", "Save the one you mean as a file of its own.")
+    pictures = getattr(image, "n_frames", 1)
+    if image.format != "MPO" and pictures > 1:
+        raise BadPicture(f"'{name}' holds {pictures} pictures.", "Save the one you mean as a file of its own.")
     if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):  # Pillow only warns
         raise _far_too_large(name)
-    if min(image.size) < MIN_SIDE:
+    if min(image.size) < SMALLEST:
         raise TooSmall(
             f"'{name}' has {image.width} x {image.height} pixels, too few to learn from.",
-            f"Use a photo of at least {MIN_SIDE} x {MIN_SIDE} pixels.",
+            f"Use a photo of at least {SMALLEST} x {SMALLEST} pixels.",
         )
     if bits == 16:
         return _decode_deep(image, path)
@@ -191,7 +201,7 @@ def _opaque(image: Image.Image, name: str) -> Image.Image:
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}.get(image.mode, image.mode)).convert("RGBA")
-        if image.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(image.getchannel("A")).min() < 255:
             raise _transparent(name)
     return image.convert("L" if grey else "RGB")
 

@@ -1,1 +1,1 @@
-"""Where a kernel comes from: one estimator a file, and one choice among them in pipeline.py."""
+"""Estimating the kernel from the photo by a trained network."""

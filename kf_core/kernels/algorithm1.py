@@ -6,20 +6,68 @@ import copy
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.cost import Cost, crop_pixels
+from kf_core.denoisers.patch import PatchDenoiser, PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.device import resolve_precision
+from kf_core.device import channels_last
+from kf_core.kernels.base import Estimate
 from kf_core.kernels.models import make_kernel_model
-from kf_core.physics.blur import Degradation, initial_guess, inner
-from kf_core.physics.kernel import off_centre
-from kf_core.progress import Monitor, preview
+from kf_core.photo import Photo
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import initial_guess, inner
+from kf_core.physics.kernel import check_kernel_size, matching_size, off_centre, resample_kernel
+from kf_core.progress import preview
 from kf_core.restore.unet import Refiner
-from kf_core.settings import RecoverySettings
+from kf_core.run import Run
+from kf_core.settings import RecoverySettings, Settings
+
+UNET_BYTES, GRADIENT_BYTES = 250, 45  # per HR pixel and channel of the U-Net, of PD with its gradient
+SEARCH_BYTES = 160 << 20  # however small the photo
+UNET_WORK, PD_WORK = 4e-3, 1e-4  # millions of multiply-adds per HR pixel and squared number of channels
+
+
+class Algorithm1:
+    """Algorithm 1 as a KernelEstimator; on a coarser grid than the result's where the settings ask for it.
+
+    Args:
+        denoiser: its network and schedule are PD's.
+        settings: of the whole run; scale, kernel_size and recovery matter here.
+        known_kernel: (K, K) where the degradation is known: then it makes the image only.
+    """
+
+    def __init__(self, denoiser: PatchDenoiser, settings: Settings, known_kernel: Tensor | None = None):
+        self.denoiser, self.settings, self.known_kernel = denoiser, settings, known_kernel
+        self.scale = settings.scale if known_kernel is not None else settings.search_scale
+
+    def __call__(self, photo: Photo, run: Run) -> Estimate:
+        settings, known, scale = self.settings, self.known_kernel, self.scale
+        part = photo.pixels if known is not None else photo.part.pixels
+        assert settings.kernel_size is not None, "the pipeline fills it in"
+        size = matching_size(settings.kernel_size, settings.scale, scale)
+        denoiser = self.denoiser
+        found = recover(part, size, scale, denoiser.network, denoiser.schedule, settings.recovery, run, known)
+        kernel = found.kernel
+        if scale != settings.scale:
+            kernel = resample_kernel(kernel, scale, settings.kernel_size, settings.scale)
+        whole = scale == settings.scale and part.shape == photo.pixels.shape
+        return Estimate(kernel, "recovered" if known is None else "given", found.image if whole else None)
+
+    def cost(self, height: int, width: int) -> Cost:
+        recovery = self.settings.recovery
+        side = self.settings.kernel_crop if self.known_kernel is None else 0
+        walked = crop_pixels(height, width, side) * self.scale**2
+        channels = self.denoiser.network.config["channels"]
+        count = recovery.first_iterations + recovery.iterations * (len(recovery.timesteps) - 1)
+        denoising = (3 if recovery.prior_gradient else 1) * PD_WORK * channels**2 / recovery.prior_every
+        work = count * walked * (UNET_WORK * recovery.unet_channels**2 + denoising)
+        with_gradient = GRADIENT_BYTES * channels if recovery.prior_gradient else 0
+        return Cost(work, SEARCH_BYTES + (UNET_BYTES * recovery.unet_channels + with_gradient) * walked)
 
 
 @dataclass
@@ -33,71 +81,74 @@ class Recovery:
 
 def recover(
     lr: Tensor,
-    degradation: Degradation,
+    kernel_size: int,
+    scale: int,
     prior: PatchDiffusion,
     schedule: NoiseSchedule,
     settings: RecoverySettings,
-    generator: Generator,
-    monitor: Monitor,
+    run: Run,
     known_kernel: Tensor | None = None,
 ) -> Recovery:
     """Recovers HR image and kernel from one LR image (1, 3, h, w) in [-1, 1].
 
     Args:
+        kernel_size: K.
         known_kernel: (K, K), used in place of the kernel network where the degradation is known.
-        generator: CPU generator of all noise. The networks' initial weights come from torch's global one, which the
+        run: its generator makes all noise. The networks' initial weights come from torch's global one, which the
             pipeline seeds.
 
     Raises:
         Cancelled, Diverged.
     """
-    device = lr.device
-    height, width = degradation.hr_size(*lr.shape[-2:])
-    before = Refiner(settings.unet_channels, lr.shape[1], settings.unet_depth).to(device)
-    before = before.to(memory_format=torch.channels_last)
+    run = run.at(settings.precision)
+    size = check_kernel_size(kernel_size, scale)
+    shape = UniformBlur(torch.zeros(size, size), scale, settings.padding)  # for its sizes
+    height, width = shape.hr_size(*lr.shape[-2:])
+    before = channels_last(Refiner(settings.unet_channels, lr.shape[1], settings.unet_depth).to(run.device))
     after = copy.deepcopy(before) if settings.separate_unets else before
     kernel_model = make_kernel_model(
         settings.kernel_model,
-        degradation.size,
+        size,
         layers=settings.inr_layers,
         width=settings.inr_width,
         omega=settings.inr_omega,
         extent=settings.inr_extent,
-    ).to(device)
+    ).to(run.device)
     image_weights = [*before.parameters(), *(after.parameters() if settings.separate_unets else ())]
     image_rates = (settings.learning_rate, settings.final_learning_rate)
     kernel_rates = (
         settings.kernel_learning_rate or settings.learning_rate,
         settings.kernel_final_learning_rate or settings.final_learning_rate,
     )
-    optimizer = torch.optim.Adam([{"params": image_weights}, {"params": kernel_model.parameters()}], lr=image_rates[0])
+    weights: list[dict[str, Any]] = [{"params": image_weights}, {"params": kernel_model.parameters()}]
+    optimizer = torch.optim.Adam(weights, lr=image_rates[0])
 
     def gaussian() -> Tensor:
-        return torch.randn(1, lr.shape[1], height, width, generator=generator).to(lr)
+        return run.noise((1, lr.shape[1], height, width))
 
     def consistency_error(image: Tensor, kernel: Tensor) -> Tensor:
-        return F.mse_loss(inner(degradation(image, kernel), settings.border), inner(lr, settings.border))
+        blur = UniformBlur(kernel, scale, settings.padding)
+        return F.mse_loss(inner(blur.A(image), settings.border), inner(lr, settings.border))
 
-    bf16 = resolve_precision(settings.precision, device) == "bf16"
-    margin = degradation.margin if degradation.padding == "canvas" else 0
-    clean = initial_guess(lr, degradation)  # line 5: of x_0
+    margin = shape.margin if settings.padding == "canvas" else 0
+    clean = initial_guess(lr, scale, margin)  # line 5: of x_0
     noisy = None  # x_{t+1}, none before the first timestep
     total = settings.first_iterations + settings.iterations * (len(settings.timesteps) - 1)
     done, consistency, denoised, kernel = 0, math.nan, clean, known_kernel
-    later = torch.tensor([0], device=device)
+    later = torch.tensor([0], device=run.device)
     without_prior = settings.method == "dip"  # Table 4's other setup: the U-Net on fixed noise, lines 16 and 22 only
     if without_prior:
         clean = gaussian()
 
     for number, timestep in enumerate(settings.timesteps):  # line 11
-        t = torch.tensor([timestep], device=device)
+        t = torch.tensor([timestep], device=run.device)
         epsilon = gaussian()  # line 12: one for the whole timestep
         count = settings.first_iterations if number == 0 else settings.iterations
         for i in range(count):  # line 13
             for group, (first, last) in zip(optimizer.param_groups, (image_rates, kernel_rates), strict=True):
                 group["lr"] = last + (first - last) * 0.5 * (1 + math.cos(math.pi * i / count))
             kernel = known_kernel if known_kernel is not None else kernel_model()  # line 14
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            with run.autocast():
                 refined = before(clean).to(lr.dtype)  # line 15
                 if not without_prior and i % settings.prior_every == 0:
                     with torch.set_grad_enabled(settings.prior_gradient):
@@ -117,8 +168,9 @@ def recover(
             optimizer.step()  # lines 23 and 24
             denoised, done = denoised.detach(), done + 1
             consistency = error_after.detach().item()
-            monitor.finite(loss.detach().item())
-            monitor.step("recover_kernel", done, total, partial(preview, final, kernel))
+            run.monitor.finite(loss.detach().item())
+            run.monitor.step("recover_kernel", done, total, partial(preview, final, kernel))
         if not without_prior:
             clean, noisy, later = final.detach(), current.detach(), t  # lines 26 to 28 are the next timestep's line 17
+    assert kernel is not None, "there is at least one timestep"
     return Recovery(inner(final.detach(), margin), kernel.detach(), consistency)

@@ -76,17 +76,17 @@ class LinearKernel(nn.Module):
         super().__init__()
         self.size, self.reach = size, sum(widths) - len(widths) + 1
         ends = [1] + [channels] * (len(widths) - 1) + [1]
-        self.layers = nn.ModuleList(
-            nn.Conv2d(i, o, w, bias=False) for i, o, w in zip(ends[:-1], ends[1:], widths, strict=True)
-        )
+        layers = [nn.Conv2d(i, o, w, bias=False) for i, o, w in zip(ends[:-1], ends[1:], widths, strict=True)]
+        self.layers = nn.ModuleList(layers)
         with torch.no_grad():  # each layer near a mean filter: with plain random weights the sum may start near zero
-            for layer in self.layers:
+            for layer in layers:
                 layer.weight.add_(1 / layer.weight[0].numel())
 
     def forward(self) -> Tensor:
-        x = torch.ones(1, 1, 1, 1, device=self.layers[0].weight.device)
-        for layer in self.layers:
-            x = F.conv2d(F.pad(x, (layer.kernel_size[0] - 1,) * 4), layer.weight.flip(2, 3))
+        weights = list(self.parameters())
+        x = torch.ones(1, 1, 1, 1, device=weights[0].device)
+        for weight in weights:
+            x = F.conv2d(F.pad(x, (weight.shape[-1] - 1,) * 4), weight.flip(2, 3))
         margin = self.size - self.reach
         kernel = F.pad(x[0, 0], (margin // 2, margin - margin // 2) * 2)
         return kernel / signed_floor(kernel.sum())

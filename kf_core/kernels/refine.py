@@ -1,27 +1,31 @@
 """The kernel, polished by expectation maximisation at full resolution once Algorithm 1 has found its shape.
 
 Not in the paper; see docs/design.md. Each round
-    E: walks the reverse diffusion with the kernel fixed, from where the last round's image was (as finish does), to an
-       HR image that is likely under PD and nearly explains the photo;
+    E: walks the reverse diffusion with the kernel fixed, from where the last round's image was (as restore/diffpir.py
+       does), to an HR image that is likely under PD and nearly explains the photo;
     M: solves for the kernel that best turns this image into the photo: non-negative least squares, where `ridge` stands
        for the variance of the image's own error, without which the kernel would shrink towards a point.
 
-Started from a wrong kernel it would not find the right one (plain alternation collapses); started near, it gains.
+It improves a kernel that is roughly right. From a wrong one it would not find the right one: plain alternation
+collapses.
 """
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.base import Denoiser, denoise_tiled
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.physics.blur import Degradation, initial_guess, inner, shifted
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import initial_guess, inner, shifted
 from kf_core.physics.kernel import centre
-from kf_core.progress import Monitor, preview
-from kf_core.restore.diffpir import data_weight, denoise, explain
+from kf_core.progress import preview
+from kf_core.restore.diffpir import data_step, data_weight
+from kf_core.run import Run
 from kf_core.settings import RefineSettings
 
 
@@ -30,27 +34,29 @@ def refine_kernel(
     lr: Tensor,
     kernel: Tensor,
     scale: int,
-    prior: PatchDiffusion,
+    denoiser: Denoiser,
     schedule: NoiseSchedule,
     settings: RefineSettings,
-    generator: Generator,
-    monitor: Monitor,
+    run: Run,
 ) -> Tensor:
     """A better kernel (K, K) from a roughly right one and the LR image (1, 3, h, w) in [-1, 1]."""
-    degradation = Degradation(kernel.shape[-1], scale, "canvas")
-    margin = degradation.margin
+    run = run.at(settings.precision)
     kernel, _ = centre(kernel.clamp_min(0))
-    x = initial_guess(lr, degradation)
+    margin = UniformBlur(kernel, scale, "canvas").margin
+    x = initial_guess(lr, scale, margin)
     timesteps = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).tolist()
     total, done = settings.rounds * settings.steps, 0
     for _ in range(settings.rounds):
+        blur = UniformBlur(kernel, scale, "canvas")
         for timestep in timesteps:
-            t = torch.tensor([timestep], device=lr.device)
-            noise = torch.randn(x.shape, generator=generator).to(lr.device)
-            clean = denoise(prior, schedule, schedule.add_noise(x, noise, t), t, settings, monitor)
-            x = explain(clean, lr, kernel, degradation, data_weight(settings.prior_weight, schedule, timestep))
+            variance = schedule.variance(timestep)
+            sigma = math.sqrt(variance)
+            noisy = x + sigma * run.noise(x.shape)
+            with run.autocast():
+                clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
+            x = data_step(clean, lr, blur, data_weight(settings.prior_weight, variance))
             done += 1
-            monitor.step("refine_kernel", done, total, partial(preview, inner(x, margin), kernel))
+            run.monitor.step("refine_kernel", done, total, partial(preview, inner(x, margin), kernel))
         fitted = fit_kernel(x, lr, kernel, scale, settings.ridge, settings.smoothness)
         kernel, shift = centre((1 - settings.damping) * kernel + settings.damping * fitted)
         x = shifted(x, *shift)  # or the next round would start with an image that is not where the kernel says

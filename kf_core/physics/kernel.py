@@ -86,6 +86,23 @@ def resample_kernel(kernel: Tensor, scale: int, size: int, target: int) -> Tenso
     return normalise(taps[0, 0].to(kernel.device))
 
 
+def rebin_kernel(kernel: Tensor, scale: int, size: int, target: int) -> Tensor:
+    """The same blur on the grid of any other scale: (K, K) at `scale` -> (size, size) at `target`, sum 1.
+
+    Each tap is taken for a square of even weight, 1 / scale LR pixels wide, and shared out among the squares of the
+    other grid that it overlaps: nothing is lost but what leaves the grid, and the centre of mass stays.
+    """
+
+    def edges(count: int, per_lr_pixel: int) -> Tensor:
+        return (torch.arange(count + 1, dtype=torch.float64) - count / 2) / per_lr_pixel
+
+    old, new = edges(kernel.shape[-1], scale), edges(size, target)
+    upper, lower = torch.minimum(old[None, 1:], new[1:, None]), torch.maximum(old[None, :-1], new[:-1, None])
+    share = (upper - lower).clamp_min(0) * scale  # (size, K): of an old tap that a new one takes
+    share = share.to(kernel)
+    return normalise(share @ kernel @ share.T)
+
+
 def cosine_similarity(kernel: Tensor, truth: Tensor) -> float:
     """Kernel score: cosine of the angle between two kernels of one size, no shift allowed; 1 is perfect."""
     return float(F.cosine_similarity(kernel.double().flatten(), truth.double().flatten(), dim=0))
@@ -96,3 +113,26 @@ def gaussian_kernel(size: int, sigma: float) -> Tensor:
     offset = torch.arange(size) - (size - 1) / 2
     profile = torch.exp(-0.5 * (offset / sigma) ** 2)
     return normalise(profile[:, None] * profile[None])
+
+
+def odd_part(kernel: Tensor) -> Tensor:
+    """(K, K): what of a kernel changes its sign under a turn by 180 degrees. The power spectrum does not see it."""
+    return (kernel - kernel.flip(-2, -1)) / 2
+
+
+def wiener_mismatch(kernel: Tensor, truth: Tensor, scale: int, noise: float = 0.01) -> float:
+    """What a Wiener filter made for `kernel` would leave wrong of a photograph blurred by `truth`: 0 is perfect.
+
+        sum_f S(f) |1 - conj(K(f)) T(f) / (|K(f)|^2 + noise)|^2 / sum_f S(f)
+
+    over the frequencies f that the photo holds, up to half a cycle per LR pixel, with S the power spectrum |f|^-2 of
+    photographs. 1 is what no filter at all would leave if nothing passed the blur.
+    """
+    size = 8 * kernel.shape[-1]
+    k, t = (torch.fft.fft2(each.double().cpu(), s=(size, size)) for each in (kernel, truth))
+    axis = torch.fft.fftfreq(size, dtype=torch.float64)
+    radius = axis[:, None].square() + axis[None].square()
+    held = (axis.abs()[:, None] <= 0.5 / scale) & (axis.abs()[None] <= 0.5 / scale) & (radius > 0)
+    power = torch.where(held, 1 / radius.clamp_min(1e-12), 0.0)
+    wrong = (1 - k.conj() * t / (k.abs().square() + noise)).abs().square()
+    return float((power * wrong).sum() / power.sum())

@@ -1,13 +1,13 @@
-"""The image, once the kernel is known: PD as a plug-and-play denoiser (as DiffPIR, Zhu et al. 2023).
+"""The image, once the kernel is known: a denoiser plugged into the reverse diffusion (as DiffPIR, Zhu et al. 2023).
 
 Not in the paper, whose image is the U-Net's. Here the reverse diffusion is walked once more with the kernel fixed:
 
-    x_0 <- PD(x_t)                                        what patches look like
+    x_0 <- denoiser(x + sigma n)                          what photographs look like
     x   <- argmin_x |A x - LR|^2 + mu |x - x_0|^2         what the photo says
-    x_s <- x noised again, partly with the noise it had   the next, lower level
+    n   <- partly the noise it had, partly new            for the next, lower sigma
 
 Only forward passes, no training. The canvas is (K - s) pixels larger than the result, so nothing is assumed about what
-lies beyond the photo's edge: the prior fills it in.
+lies beyond the photo's edge: the denoiser fills it in.
 """
 
 from __future__ import annotations
@@ -16,92 +16,65 @@ import math
 from functools import partial
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from kf_core.denoisers.patch import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.denoisers.base import Denoiser, denoise_tiled
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.device import resolve_precision
-from kf_core.physics.blur import Degradation, initial_guess, inner
-from kf_core.progress import Monitor, preview
-from kf_core.settings import FinishSettings, RefineSettings
-
-# mu with a kernel that is not known, whose errors would ring (docs/results.md). A simple one stands where the photo
-# says little about its kernel, as real ones do: it is sooner too wide, and the picture then combed at the LR pixels.
-PRIOR_WEIGHT = {"recovered": 0.03, "simple": 0.1}
-NOISE_WEIGHT = 0.005  # mu for each squared grey level of noise
+from kf_core.physics.blur import Blur
+from kf_core.physics.grid import initial_guess, inner
+from kf_core.progress import preview
+from kf_core.run import Run
+from kf_core.settings import FinishSettings
 
 
 @torch.no_grad()
-def finish(
+def restore(
     lr: Tensor,
-    kernel: Tensor,
-    scale: int,
-    prior: PatchDiffusion,
+    blur: Blur,
+    denoiser: Denoiser,
     schedule: NoiseSchedule,
     settings: FinishSettings,
-    generator: Generator,
-    monitor: Monitor,
-    source: str = "recovered",
-    noise_level: float = 0.0,
+    run: Run,
+    prior_weight: float,
 ) -> Tensor:
-    """HR image (1, 3, h s, w s) in [-1, 1] for the LR image (1, 3, h, w) and a kernel (K, K).
+    """HR image (1, 3, h s, w s) in [-1, 1] for the LR image (1, 3, h, w) and its blur, which is on the canvas.
 
     Args:
-        source: of the kernel: "given", "recovered" or "simple"; a given one is trusted more.
-        noise_level: standard deviation of the photo's noise in grey levels; the more, the less the photo is trusted.
+        schedule: turns the settings' timesteps into sigmas.
+        prior_weight: mu at sigma 0, the weight of the denoiser against the photo; `prior_weight_for` has a choice.
     """
-    device, degradation = lr.device, Degradation(kernel.shape[-1], scale, "canvas")
-    margin = degradation.margin
-    x = initial_guess(lr, degradation)
-    prior_weight = settings.prior_weight_known if source == "given" else PRIOR_WEIGHT[source]
-    prior_weight += NOISE_WEIGHT * noise_level**2
+    run, margin = run.at(settings.precision), blur.margin
+    x = initial_guess(lr, blur.scale, margin)
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
-    noise = torch.randn(x.shape, generator=generator).to(device)
+    noise = run.noise(x.shape)
     for number, timestep in enumerate(timesteps):
-        t = torch.tensor([timestep], device=device)
-        noisy = schedule.add_noise(x, noise, t)
-        clean = denoise(prior, schedule, noisy, t, settings, monitor)
-        x = explain(clean, lr, kernel, degradation, data_weight(prior_weight, schedule, timestep))
-        kept = schedule.noise_from_clean(noisy, x, t)
-        fresh = torch.randn(x.shape, generator=generator).to(device)
+        variance = schedule.variance(timestep)
+        sigma = math.sqrt(variance)
+        noisy = x + sigma * noise
+        with run.autocast():
+            clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
+        x = data_step(clean, lr, blur, data_weight(prior_weight, variance))
+        kept = (noisy - x) / sigma
+        fresh = run.noise(x.shape)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
-        monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), kernel))
+        run.monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), blur.kernel))
     return inner(x, margin)
 
 
-def data_weight(prior_weight: float, schedule: NoiseSchedule, timestep: int) -> float:
-    """mu of the data step at a timestep: it falls as the noise, and with it PD's own error, rises."""
-    variance = float(1 / schedule.alpha_bar[timestep] - 1)
+def prior_weight_for(source: str, noise: float, settings: FinishSettings) -> float:
+    """mu for a kernel from `source` ("given", "recovered" or "simple") and `noise` grey levels in the photo."""
+    weights = {"given": settings.prior_weight_known, "simple": settings.prior_weight_simple}
+    return weights.get(source, settings.prior_weight_recovered) + settings.noise_weight * noise**2
+
+
+def data_weight(prior_weight: float, variance: float) -> float:
+    """mu of the data step at a noise of this variance.
+
+    It falls as the noise, and with it the denoiser's error, rises.
+    """
     return prior_weight * 0.01 / (variance + 0.01)
 
 
-def explain(clean: Tensor, lr: Tensor, kernel: Tensor, degradation: Degradation, mu: float) -> Tensor:
-    """What PD made of the noised image, moved to where it explains the photo."""
-    return degradation.prox(clean, lr, kernel, mu).clamp(-1, 1)
-
-
-def denoise(
-    prior: PatchDiffusion,
-    schedule: NoiseSchedule,
-    noisy: Tensor,
-    t: Tensor,
-    settings: FinishSettings | RefineSettings,
-    monitor: Monitor,
-) -> Tensor:
-    """PD's estimate of the clean image, in tiles that overlap by its reach: the same numbers, bounded memory."""
-    bf16 = resolve_precision(settings.precision, noisy.device) == "bf16"
-    reach, tile = RECEPTIVE_FIELD // 2, settings.tile
-    velocity = torch.empty_like(noisy)
-    height, width = noisy.shape[-2:]
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            monitor.check()
-            y0, x0 = max(0, top - reach), max(0, left - reach)
-            part = noisy[:, :, y0 : top + tile + reach, x0 : left + tile + reach]
-            with torch.autocast(noisy.device.type, torch.bfloat16, enabled=bf16):
-                out = prior(part.contiguous(memory_format=torch.channels_last), t).float()
-            rows, columns = min(tile, height - top), min(tile, width - left)
-            velocity[:, :, top : top + rows, left : left + columns] = out[
-                :, :, top - y0 : top - y0 + rows, left - x0 : left - x0 + columns
-            ]
-    return schedule.clean_from_velocity(noisy, velocity, t).clamp(-1, 1)
+def data_step(clean: Tensor, lr: Tensor, blur: Blur, mu: float) -> Tensor:
+    """What the denoiser made of the noised image, moved to where it explains the photo."""
+    return blur.prox_l2(clean, lr, mu).clamp(-1, 1)

@@ -1,1 +1,1 @@
-"""Training of networks from folders of photographs, resumable, and what is measured on them."""
+"""Training the kernel estimator: random kernels, photographs shrunk with them, and the loop."""

@@ -6,7 +6,7 @@ diffusion passes. Errors are root mean squares in grey levels of 0..255.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -74,7 +74,7 @@ def errors_at(
 @torch.no_grad()
 def denoised_crops(
     network: PatchDiffusion, pictures: Sequence[Tensor], schedule: NoiseSchedule, plain: PatchSettings, t: int
-):
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yields (clean, noised, the network's estimate of the clean) for fixed batches of crops."""
     generator, device = Generator().manual_seed(2), next(network.parameters()).device
     for _ in range(BATCHES):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -15,16 +14,16 @@ from kf_core.checkpoints.file import save_prior
 from kf_core.denoisers.learn import Training, learn_patches, random_batch, stratified_timesteps
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.device import choose_device, describe
-from kf_core.errors import BadInput, Cancelled
+from kf_core.device import channels_last, choose_device, describe
+from kf_core.errors import Cancelled
 from kf_core.files.atomic import check_writable_folder
 from kf_core.files.picture import read_picture
 from kf_core.progress import Monitor, Progress
 from kf_core.settings import DiffusionSettings, PatchSettings
 from kf_core.training.error_table import errors_by_noise
+from kf_core.training.photographs import credits_of, split
 from kf_core.training.state import load_training, save_training
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"}
 RECIPE = PatchSettings(
     steps=6000,
     channels=64,
@@ -74,7 +73,7 @@ def train_prior(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PatchDiffusion(channels, activation=recipe.activation, residual=recipe.residual)
-    network = network.to(processor).to(memory_format=torch.channels_last)
+    network = channels_last(network.to(processor))
     training = Training.begin(network, recipe, torch.Generator().manual_seed(seed))
     about = {
         "recipe": asdict(recipe),
@@ -138,33 +137,6 @@ def curve(training: Training) -> list[dict]:
         rows.append({"step": step, "loss": float(np.mean(since)) if since else None, "held_out": error})
         before = step
     return rows
-
-
-def credits_of(folder: str | Path, paths: list[Path]) -> list[dict]:
-    """Author, licence and source of each photograph as the folder's index.json states them; [] without one."""
-    try:
-        entries = json.loads((Path(folder) / "index.json").read_text("utf-8"))
-        known = {entry["file"]: entry for entry in entries}
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise BadInput("The folder's index.json is not a list of photographs.", "Mend or remove it.") from error
-    keys = ("author", "license", "source")
-    return [
-        {"file": path.name} | {key: str(known[path.name].get(key, "unknown")) for key in keys}
-        for path in paths
-        if path.name in known
-    ]
-
-
-def split(folder: str | Path) -> tuple[list[Path], list[Path]]:
-    """(training, held-out) photographs: every tenth by name is held out. Raises BadInput when there are none."""
-    folder = Path(folder)
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
-    if not found:
-        raise BadInput(f"There are no photographs in {folder}.", "Give a folder of PNG, JPEG, TIFF or WebP files.")
-    held_out = found[::10] if len(found) >= 10 else []
-    return [path for path in found if path not in held_out], held_out
 
 
 def as_tensor(path: Path) -> torch.Tensor:

@@ -12,11 +12,11 @@ import math
 import torch
 from torch import Tensor
 
-from kf_core.physics.crop import informative_crop
-from kf_core.trust.spectrum import Spectrum, mixed
+from kf_core.physics.grid import cut, informative_crop
+from kf_core.progress import Monitor
+from kf_core.trust.fitted import FITTED
+from kf_core.trust.spectrum import Spectrum, grey_plane
 
-TEXTURE = 3.3  # grey levels: the finest texture of clean photos, aliased, was taken for as much white noise
-ENOUGH = 192  # LR pixels per side: a larger photo is judged by so much of it, as its spectrum takes time and memory
 BLOCK = 8  # pixels per side
 LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encoder scales these
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -29,24 +29,23 @@ LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encode
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
 QUALITIES = range(20, 96)  # above, the steps are hardly more than the rounding of pixels
-LATTICE = 0.5  # mean cosine of the coefficients' phases within a step: 0 where there are no steps, 1 if nothing else
-FEWEST = 60  # coefficients that have to speak
 
 
-def noise_level(lr: Tensor, kernel: Tensor, scale: int) -> float:
+def noise_level(lr: Tensor, kernel: Tensor, scale: int, monitor: Monitor | None = None) -> float:
     """Standard deviation, in grey levels, of the noise of a photo (1, 3, h, w) that `kernel` (K, K) shrank.
 
-    0 up to what the finest texture of a clean photo looks like, unless a JPEG left its steps.
+    0 up to what the finest texture of a clean photo looks like, unless a JPEG left its steps. A large photo is judged
+    by its most telling part, as the spectrum takes time and memory. Raises Cancelled.
     """
-    top, left, height, width = informative_crop(lr, ENOUGH)
-    lr = lr[:, :, top : top + height, left : left + width]
+    monitor = monitor or Monitor()
+    lr = cut(lr, informative_crop(lr, FITTED.noise_crop))
     green = Spectrum(lr, scale, (0.0, 1.0, 0.0))  # an average of colours would have less noise than each of them
-    green.settle(kernel)
-    white = max(0.0, green.noise(kernel) ** 2 - TEXTURE**2)
-    return math.sqrt(white + compression_noise(lr) ** 2)
+    green.fit_anisotropy(kernel, monitor)
+    white = max(0.0, green.noise(kernel) ** 2 - FITTED.texture**2)
+    return math.sqrt(white + compression_noise(lr, monitor) ** 2)
 
 
-def steps(quality: int) -> Tensor:
+def quantisation_table(quality: int) -> Tensor:
     """(8, 8): what libjpeg divides the coefficients of brightness by at a quality of 1..100."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return ((torch.tensor(LUMINANCE) * scale + 50) // 100).clamp(1, 255).float()
@@ -60,20 +59,22 @@ def coefficients(grey: Tensor) -> Tensor:
     return basis @ grey.unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK).reshape(-1, BLOCK, BLOCK) @ basis.T
 
 
-def compression_noise(lr: Tensor) -> float:
+def compression_noise(lr: Tensor, monitor: Monitor | None = None) -> float:
     """Standard deviation, in grey levels, of the error that JPEG left in (1, 3, h, w) in [-1, 1]; 0 if none is seen.
 
-    A photo resized after it was compressed has no blocks left, and shows none.
+    A photo resized after it was compressed has no blocks left, and shows none. Raises Cancelled.
     """
-    grey, tables = mixed(lr).float(), {quality: steps(quality) for quality in QUALITIES}
-    best, found, quality = LATTICE, None, 0
+    monitor = monitor or Monitor()
+    grey, tables = grey_plane(lr).float(), {quality: quantisation_table(quality) for quality in QUALITIES}
+    best, found, quality = FITTED.lattice, None, 0
     for row in range(BLOCK):
         for column in range(BLOCK):
+            monitor.check()
             blocks = coefficients(grey[row:, column:])
             blocks[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
             for tried, step in tables.items():
                 speaks = (blocks.abs() > step / 2) & (step >= 3)
-                if int(speaks.sum()) >= FEWEST:
+                if int(speaks.sum()) >= FITTED.fewest_coefficients:
                     score = float(torch.cos(2 * torch.pi * blocks / step)[speaks].mean())
                     if score > best:
                         best, found, quality = score, blocks, tried

@@ -1,4 +1,4 @@
-"""A witness on kernels: the power spectrum of the photo alone, no network.
+"""How well a kernel explains the power spectrum of the photo; no network.
 
 Photographs have power spectra near a power law c |f|^-p. Shrunk with a kernel of transfer function K, aliases included,
 
@@ -8,7 +8,7 @@ and the periodogram P of the photo scatters around S as an exponential variable 
 sum of log S + P / S (Whittle, 1953). A kernel's misfit is its mean over all frequencies, at the c, p and n that suit it
 best. It sees how wide a kernel is and where its zeros are, and neither its phase nor a turn by 180 degrees.
 
-Not in the paper. docs/results.md has what it is worth.
+Not in the paper. See docs/design.md.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kf_core.progress import Monitor
+
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
 NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey levels; 8-bit rounding is 1 / 12
 FINER_NOISES = [NOISES[0] * (NOISES[-1] / NOISES[0]) ** (i / 32) for i in range(33)]
-LIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
+ANISOTROPIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
 COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
 
 
-def mixed(photo: Tensor, colours: Sequence[float] = COLOURS) -> Tensor:
+def grey_plane(photo: Tensor, colours: Sequence[float] = COLOURS) -> Tensor:
     """One plane (h, w) float64 of a photo (1, 3, h, w) in [-1, 1], in grey levels about 0."""
     return sum(share * plane for share, plane in zip(colours, photo[0].detach().cpu().double(), strict=True)) * 127.5
 
@@ -36,7 +38,7 @@ class Spectrum:
     """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
 
     def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = COLOURS):
-        grey = mixed(lr, colours)
+        grey = grey_plane(lr, colours)
         height, width = grey.shape
         rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
         window = rows[:, None] * columns[None]
@@ -45,7 +47,7 @@ class Spectrum:
         self.power = torch.fft.fft2(centred).abs().square() / window.square().sum()
         self.rows, self.columns = (self._aliases(side) for side in (height, width))
         self.lowest = 1 / (scale * max(height, width))
-        self.lie(0.0)
+        self.set_anisotropy(0.0)
         low = [(a[:, 0].abs() * scale * side < 1.5) for a, side in ((self.rows, height), (self.columns, width))]
         # The lowest frequencies are the window's own, the mean is gone, and of a real photo one half says it all.
         self.counts = ~(low[0][:, None] & low[1][None]) & (torch.arange(width) <= width // 2)[None]
@@ -53,23 +55,25 @@ class Spectrum:
         # What the misfit would be on average, were the model the truth: E log P is log S - Euler's constant.
         self.least = float(self.power[self.counts].clamp_min(1e-9).log().mean()) + 1 + EULER
 
-    def lie(self, stretch: float) -> None:
-        """Says how the scene itself lies: above 0 its detail is finer from row to row than from column to column."""
+    def set_anisotropy(self, stretch: float) -> None:
+        """Of the scene itself: above 0 its detail is finer from row to row than from column to column."""
         rows, columns = self.rows * math.exp(-stretch / 2), self.columns * math.exp(stretch / 2)
         radius = (rows[:, :, None, None].square() + columns[None, None].square()).clamp_min(self.lowest**2)
         self.falloff = {p: radius ** (-p / 2) for p in POWERS}
 
-    def settle(self, kernel: Tensor) -> float:
-        """Takes the lie of the scene that suits a roughly right kernel best: horizons are not the camera's doing.
+    def fit_anisotropy(self, kernel: Tensor, monitor: Monitor | None = None) -> float:
+        """Sets the anisotropy that suits a roughly right kernel best: horizons are not the camera's doing.
 
-        Returns its misfit there.
+        Returns its misfit there. The monitor is asked between two of them whether to stop.
         """
         found = {}
-        for stretch in LIES:
-            self.lie(stretch)
+        for stretch in ANISOTROPIES:
+            if monitor is not None:
+                monitor.check()
+            self.set_anisotropy(stretch)
             found[stretch] = self.misfit(kernel)
         best = min(found, key=found.__getitem__)
-        self.lie(best)
+        self.set_anisotropy(best)
         return found[best]
 
     def _aliases(self, side: int) -> Tensor:

@@ -42,6 +42,15 @@ def test_the_front_matter_says_what_a_space_needs(folder):
     assert not (ROOT / "README.md").read_text().startswith("---")  # the project's own stays clean
 
 
+def test_a_published_checkpoint_is_fetched_when_the_space_is_built(folder, tmp_path):
+    assert "preload" not in (folder / "README.md").read_text()
+    environment = {**os.environ, "KF_CHECKPOINTS": f"anna/pd@{'a' * 40}"}
+    subprocess.run([sys.executable, "web_demo/space", tmp_path / "folder"], cwd=ROOT, check=True, env=environment)
+    matter = (tmp_path / "folder" / "README.md").read_text().split("---\n")[1]
+    assert f"\npreload_from_hub:\n  - anna/pd pd.safetensors {'a' * 40}\n" in matter
+    assert "\nmodels:\n  - anna/pd\n" in matter and front_matter(tmp_path / "folder")[0]["sdk"] == "gradio"
+
+
 def test_the_requirements_are_the_engine_s_with_the_space_s_torch(folder):
     wanted = (folder / "requirements.txt").read_text()
     assert "torch>=2.8,<2.12" in wanted and "gradio" not in re.sub("#.*", "", wanted)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT))
+
+from kf_core.checkpoints.sources import on_hub, published  # noqa: E402 - after the path
+
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".gitignore", "space")
 
 
@@ -23,8 +27,21 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("kf_core", "web_demo"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    for file in (ROOT / "app.py", ROOT / "LICENSE", HERE / "README.md", HERE / "requirements.txt"):
+    for file in (ROOT / "app.py", ROOT / "LICENSE", HERE / "requirements.txt"):
         shutil.copy(file, folder / file.name)
+    matter, text = (HERE / "README.md").read_text(encoding="utf-8").split("\n---\n", 1)
+    (folder / "README.md").write_text(f"{matter}{preload(published())}\n---\n{text}", encoding="utf-8")
+
+
+def preload(published: str) -> str:
+    """The lines of the front matter by which a Space fetches the published checkpoint when it is built.
+
+    Empty for "": the bundled prior travels with the folder. Raises BadPrior for what is no OWNER/NAME@COMMIT.
+    """
+    if not published:
+        return ""
+    wanted = on_hub(published)
+    return f"\nmodels:\n  - {wanted.repo}\npreload_from_hub:\n  - {wanted.repo} {wanted.file} {wanted.revision}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""The networks that checkpoints hold: one function per format of kf_core.checkpoints.file."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from kf_core.checkpoints.file import PRIOR, Checkpoint
+from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.errors import BadPrior
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def patch_diffusion(config: dict, weights: dict[str, Tensor]) -> PatchDiffusion:
+    """The patch diffusion network of three colours that `config` describes."""
+    if type(config["channels"]) is not int or config["channels"] < 1:
+        raise ValueError("a number of channels that cannot be")
+    if config.get("colours", 3) != 3:
+        raise ValueError("only priors of three colours are used")
+    return _filled(PatchDiffusion, config, weights)
+
+
+BUILDERS = {PRIOR: patch_diffusion}
+
+
+def build(checkpoint: Checkpoint, format: str = PRIOR) -> Any:
+    """The network of a checkpoint, on the CPU. Raises BadPrior if it is of another format or does not fit."""
+    name = checkpoint.path.name
+    if checkpoint.format != format:
+        raise BadPrior(f"{name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
+    try:
+        return BUILDERS[format](checkpoint.config, checkpoint.weights)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise BadPrior(f"{name} does not fit this version's network.", "Train it again.") from error
+
+
+def _filled(kind: type[Network], config: dict, weights: dict[str, Tensor]) -> Network:
+    """kind(**config) with `weights`. It is made only once the shapes fit, so that a lie in `config` costs no memory."""
+    with torch.device("meta"):
+        planned = kind(**config).state_dict()
+    if {name: value.shape for name, value in planned.items()} != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("other shapes than the architecture has")
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise ValueError("weights that are not numbers")
+    network = kind(**config)
+    network.load_state_dict(weights, strict=True)
+    return network

@@ -1,0 +1,47 @@
+"""What a run says of itself, as plain values for JSON."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+
+from kf_core.device import describe
+from kf_core.run import Run
+from kf_core.settings import Settings
+from kf_core.stages import State
+from kf_core.trust.confidence import residual, sentence
+from kf_core.version import __version__
+
+
+def make_report(state: State, settings: Settings, run: Run, want_image: bool) -> dict[str, Any]:
+    """The report of a finished run; SuperResolution.report has its fields."""
+    estimate, lr, monitor = state.estimate, state.photo.pixels, run.monitor
+    image = state.image if want_image else None
+    assert estimate is not None
+    unexplained = state.residual
+    if image is not None and unexplained is None:
+        unexplained = residual(lr, image, estimate.kernel, settings.scale)
+    report = {
+        "versions": {
+            "kernelfusion": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "settings": settings.as_dict(),
+        "seed": settings.seed,
+        "device": {"type": run.device.type, "name": describe(run.device)},
+        "input_size": [lr.shape[-1], lr.shape[-2]],
+        "output_size": [image.shape[-1], image.shape[-2]] if image is not None else None,
+        "patch_prior": dict(state.about_prior),
+        "kernel_source": estimate.source,
+        "seconds": {phase: round(value, 3) for phase, value in monitor.seconds.items()},
+        "iterations": dict(monitor.iterations),
+        "consistency_rms_grey_levels": unexplained,
+        "kernel": estimate.kernel.cpu().double().numpy().tolist(),
+    }
+    if state.confidence is not None:
+        report["confidence"] = round(state.confidence, 3)
+        report["confidence_sentence"] = sentence(state.confidence, estimate.source)
+    return report

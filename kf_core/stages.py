@@ -1,0 +1,212 @@
+"""The stages of a run. The list that pipeline.py makes of them is what runs, its progress and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from kf_core.cost import Cost, crop_pixels
+from kf_core.denoisers.adapt import Prior, learn_photo
+from kf_core.denoisers.base import Denoiser
+from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.errors import Diverged
+from kf_core.kernels.base import Estimate, KernelEstimator
+from kf_core.kernels.refine import refine_kernel
+from kf_core.photo import Photo
+from kf_core.physics.blur import UniformBlur
+from kf_core.restore.diffpir import prior_weight_for, restore
+from kf_core.run import Run
+from kf_core.settings import Settings
+from kf_core.trust.choose import choose_kernel
+from kf_core.trust.confidence import mix_with_bicubic, residual, share
+from kf_core.trust.noise import noise_level
+
+RESTORE_BYTES = 180  # per HR pixel
+DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, of PD with 64 channels
+WEIGHING_WORK = 20.0  # the same per LR pixel of the crop
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of one photo after some of the stages.
+
+    Attributes:
+        photo: what the run is about.
+        estimate: the kernel; None before it was sought.
+        image: (1, 3, H, W) in [-1, 1]; None before it was made.
+        confidence: 0..1, the share of the image that is the kernel's; None where nobody has weighed it.
+        residual: RMS in grey levels of what kernel and its own image leave unexplained of the photo.
+        about_prior: what the report says of PD.
+    """
+
+    photo: Photo
+    estimate: Estimate | None = None
+    image: Tensor | None = None
+    confidence: float | None = None
+    residual: float | None = None
+    about_prior: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kernel(self) -> Tensor:
+        assert self.estimate is not None, "no stage before has sought the kernel"
+        return self.estimate.kernel
+
+
+class Stage(Protocol):
+    """One step from state to state.
+
+    Attributes:
+        name: as in the progress and the report: letters and underscores.
+        label: what it does, for people.
+    """
+
+    name: str
+    label: str
+
+    def cost(self, height: int, width: int) -> Cost:
+        """For a photo of so many LR pixels."""
+        ...
+
+    def __call__(self, state: State, run: Run) -> State:
+        """Raises Cancelled, Diverged."""
+        ...
+
+
+class LearnPatches:
+    """Phase 1: PD learns the patches of the photo; the denoiser's network is exchanged for the one that has."""
+
+    name, label = "learn_patches", "learning patches"
+
+    def __init__(self, denoiser: PatchDenoiser, about: Mapping[str, Any], settings: Settings):
+        self.denoiser, self.about, self.patches = denoiser, about, settings.patches
+
+    def cost(self, height: int, width: int) -> Cost:
+        pixels = self.patches.steps * self.patches.batch * self.patches.crop**2
+        return Cost(3 * work_per_pixel(self.denoiser) * pixels)
+
+    def __call__(self, state: State, run: Run) -> State:
+        prior = Prior(self.denoiser.network, dict(self.about))
+        learned = learn_photo(state.photo.pixels, prior, self.denoiser.schedule, self.patches, run)
+        self.denoiser.network = learned.network
+        return replace(state, about_prior=learned.about)
+
+
+class EstimateKernel:
+    """Any KernelEstimator, on the photo's most telling part."""
+
+    name, label = "recover_kernel", "recovering the kernel"
+
+    def __init__(self, estimator: KernelEstimator):
+        self.estimator = estimator
+
+    def cost(self, height: int, width: int) -> Cost:
+        return self.estimator.cost(height, width)
+
+    def __call__(self, state: State, run: Run) -> State:
+        run.monitor.region = state.photo.crop
+        estimate = finite(self.estimator(state.photo, run))
+        return replace(state, estimate=estimate, image=estimate.image)
+
+
+class RefineKernel:
+    """Expectation maximisation on the kernel; the estimator's image goes with the old one."""
+
+    name, label = "refine_kernel", "refining the kernel"
+
+    def __init__(self, denoiser: Denoiser, schedule: NoiseSchedule, settings: Settings):
+        self.denoiser, self.schedule, self.settings = denoiser, schedule, settings
+
+    def cost(self, height: int, width: int) -> Cost:
+        settings, refine = self.settings, self.settings.refine
+        crop = crop_pixels(height, width, settings.kernel_crop)
+        hr = crop * settings.scale**2
+        windows = 3 * crop * (settings.kernel_size or 0) ** 2 * 4  # the matrix of the kernel fit, float32
+        work = refine.rounds * refine.steps * hr * work_per_pixel(self.denoiser)
+        return Cost(work, 2 * windows + RESTORE_BYTES * hr)
+
+    def __call__(self, state: State, run: Run) -> State:
+        run.monitor.region, lr = state.photo.crop, state.photo.part.pixels
+        settings = self.settings
+        kernel = refine_kernel(lr, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
+        return replace(state, estimate=finite(Estimate(kernel, "recovered")), image=None)
+
+
+class WeighKernel:
+    """The recovered kernel or a simple one, as the photo's spectrum decides; and the photo's noise."""
+
+    name, label = "weigh_kernel", "weighing the kernel"
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    def cost(self, height: int, width: int) -> Cost:
+        return Cost(WEIGHING_WORK * crop_pixels(height, width, self.settings.kernel_crop))
+
+    def __call__(self, state: State, run: Run) -> State:
+        run.monitor.region = state.photo.crop
+        estimate = choose_kernel(state.photo.part.pixels, state.kernel, self.settings.scale, run.monitor)
+        assert estimate.evidence is not None
+        photo = replace(state.photo, noise=estimate.evidence.noise)
+        return replace(state, photo=photo, estimate=finite(estimate), image=None)
+
+
+class RestoreImage:
+    """The image from photo and kernel, with the denoiser plugged in."""
+
+    name, label = "finish", "sharpening the picture"
+
+    def __init__(self, denoiser: Denoiser, schedule: NoiseSchedule, settings: Settings):
+        self.denoiser, self.schedule, self.settings = denoiser, schedule, settings
+
+    def cost(self, height: int, width: int) -> Cost:
+        hr = height * width * self.settings.scale**2
+        return Cost(self.settings.finish.steps * hr * work_per_pixel(self.denoiser), RESTORE_BYTES * hr)
+
+    def __call__(self, state: State, run: Run) -> State:
+        run.monitor.region = state.photo.whole
+        lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
+        if photo.noise is None:
+            photo = replace(photo, noise=noise_level(lr, kernel, scale, run.monitor))
+        assert state.estimate is not None and photo.noise is not None
+        weight = prior_weight_for(state.estimate.source, photo.noise, self.settings.finish)
+        blur = UniformBlur(kernel, scale, "canvas")
+        image = restore(lr, blur, self.denoiser, self.schedule, self.settings.finish, run, weight)
+        if not bool(torch.isfinite(image).all()):
+            raise Diverged()
+        return replace(state, photo=photo, image=image, residual=residual(lr, image, kernel, scale))
+
+
+class TrustImage:
+    """The image drawn back towards the bicubic enlargement as far as the kernel is doubted."""
+
+    name, label = "trust_image", "weighing the picture"
+
+    def cost(self, height: int, width: int) -> Cost:
+        return Cost()
+
+    def __call__(self, state: State, run: Run) -> State:
+        assert state.estimate is not None and state.estimate.evidence is not None
+        assert state.image is not None and state.residual is not None
+        confidence = share(state.residual, state.estimate.evidence, state.estimate.source)
+        image = mix_with_bicubic(state.photo.pixels, state.image, confidence)
+        return replace(state, image=image, confidence=confidence)
+
+
+def work_per_pixel(denoiser: Denoiser) -> float:
+    """Millions of multiply-adds of one pass, per pixel."""
+    if isinstance(denoiser, PatchDenoiser):
+        return 1e-4 * denoiser.network.config["channels"] ** 2
+    return DENOISER_WORK
+
+
+def finite(estimate: Estimate) -> Estimate:
+    """Itself. Raises Diverged for a kernel or an image that is not made of finite numbers."""
+    for tensor in (estimate.kernel, estimate.image):
+        if tensor is not None and not bool(torch.isfinite(tensor).all()):
+            raise Diverged()
+    return estimate

@@ -1,0 +1,64 @@
+"""Numbers of the choice, the confidence and the noise that were fitted to data.
+
+They stand in fitted.json, with the date, the split of the data and the commit of the fit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Attributes:
+    date, commit, split: when, at which state of the code and on what they were fitted.
+    widths: standard deviations of the simple kernels, in LR pixels.
+    floor: of the largest tap, taken off every tap: what a search leaves in the corners pulls the centre of mass.
+    limits: of a correction: log size, stretch along the axes, stretch along the diagonals, log of the taps' exponent.
+    steps: of the search for a correction.
+    penalty: nats per LR pixel for each squared unit of a correction.
+    least_advantage: nats per LR pixel that a recovered kernel has to be better by than a simple one.
+    largest_share: of the image, the rest is always the bicubic enlargement.
+    undoubted_share: the share without any doubt, if it could be more than the largest.
+    usual_clutter: a kernel's clutter that costs nothing.
+    clutter_cost: what the share loses for each unit of clutter above that.
+    excess_cost: what it loses for each nat per LR pixel that the photo's spectrum departs from every model.
+    full_cost_pixels, least_cost_pixels: LR pixels at which both cost so much; of more pixels both say less, up to the
+        second number.
+    faint_margin: nats per LR pixel; below, there is hardly a sign of any blur.
+    usual_residual: grey levels of RMS beside noise; an image that leaves more unexplained is worth less, and nothing
+        at e times as much.
+    texture: grey levels of white noise that the finest texture of clean photos, aliased, is taken for.
+    noise_crop: LR pixels per side of the part that a larger photo's noise is measured on.
+    lattice: mean cosine of the DCT coefficients' phases within a quantisation step, from which on a photo was a JPEG:
+        0 where there are no steps, 1 if nothing else.
+    fewest_coefficients: that have to speak for that.
+    """
+
+    date: str
+    commit: str
+    split: str
+    widths: tuple[float, ...]
+    floor: float
+    limits: tuple[tuple[float, float], ...]
+    steps: tuple[float, ...]
+    penalty: float
+    least_advantage: float
+    largest_share: float
+    undoubted_share: float
+    usual_clutter: float
+    clutter_cost: float
+    excess_cost: float
+    full_cost_pixels: int
+    least_cost_pixels: int
+    faint_margin: float
+    usual_residual: float
+    texture: float
+    noise_crop: int
+    lattice: float
+    fewest_coefficients: int
+
+
+FITTED = Fitted(**json.loads(Path(__file__).with_suffix(".json").read_text("utf-8")))
