@@ -82,6 +82,7 @@ def left_behind(tmp_path):
     return [path.name for path in paths if path.name != "CACHEDIR.TAG"]
 
 
+@pytest.mark.slow
 def test_pull_prints_the_path_and_nothing_else(start, fake_hub, published, weights):
     status, stdout, stderr = ended(start("checkpoints", "pull", published))
     assert (status, stderr) == (0, "")
@@ -94,6 +95,7 @@ def test_pull_prints_the_path_and_nothing_else(start, fake_hub, published, weigh
     assert fake_hub.requests == []
 
 
+@pytest.mark.slow
 def test_two_at_once_both_succeed(start, published, tmp_path):
     ends = [ended(process) for process in [start("checkpoints", "pull", published) for _ in range(2)]]
     assert ends[0] == ends[1] and ends[0][0] == 0, ends
@@ -130,6 +132,7 @@ def test_ctrl_c_ends_a_slow_pull_at_once(start, fake_hub, published, tmp_path):
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_prior_of_the_hub_is_in_the_report(start, published, weights, tmp_path):
     photo, kernel, report = (tmp_path / name for name in ("photo.png", "k.npy", "r.json"))
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(photo)

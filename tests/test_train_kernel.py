@@ -179,6 +179,7 @@ def train(folder: Path, out: Path, samples: int = 32, **changed: object) -> dict
     return train_kernel(folder, out, **{"recipe": recipe, "config": TINY, "tell": lambda line: None} | changed)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_one_that_was_not(folder: Path, tmp_path: Path) -> None:
     straight, stopped, calls = tmp_path / "straight.safetensors", tmp_path / "stopped.safetensors", []
     train(folder, straight, check_every=24)
@@ -241,6 +242,7 @@ def test_photographs_too_small_to_shrink_are_told(tmp_path: Path) -> None:
         train(tmp_path, tmp_path / "corrnet.safetensors")
 
 
+@pytest.mark.slow
 def test_it_learns(photographs: Photographs) -> None:
     """Forty steps on the same examples: the loss must fall, and the odd parts come to agree."""
     from concurrent.futures import ThreadPoolExecutor
