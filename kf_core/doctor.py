@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import kf_core
-from kf_core import gimp_install
+from kf_core import gimp_find, gimp_install
 from kf_core.engine import PROTOCOL
 from kf_core.engine.places import log_dir
 
@@ -34,18 +34,24 @@ def _examine(home: Path, environment: Mapping[str, str]) -> Iterator[str]:
         yield f"  {package} {_version(package)}"
     yield from devices()
 
-    gimps = gimp_install.find_gimps(home, environment)
+    told = gimp_install.greet(gimp_install.engine_python(), home, environment)
+    yield f"Engine: {told or 'answers'}"
+    environment = gimp_find.without_own_environment(environment)
+    gimps = gimp_find.find_gimps(home, environment)
     if not gimps:
-        yield "GIMP 3: none found"
+        yield f"GIMP 3: none found. {gimp_find.too_old(home, environment)}".rstrip()
     for gimp in gimps:
         yield f"GIMP {gimp.version} ({gimp.kind}): {' '.join(gimp.command)}"
         answer = gimp_install.ask(gimp, environment)
         yield f"  filter: {'seen' if answer.seen else answer.why or 'not seen'}"
-        if unreachable := gimp_install.unreachable_for(gimp, home):
+        if unreachable := gimp_find.unreachable_for(gimp, home):
             yield f"  {unreachable}"
-    for folder in gimp_install.plugin_folders(home, environment, gimps):
+    for folder in gimp_find.plugin_folders(home, environment, gimps):
         yield f"  {folder}: {' '.join(gimp_install.faults(folder)) or 'installed'}"
-    if python := gimp_install.foreign_python(environment):
+        engine = gimp_install.installed_engine(folder)
+        if engine is not None and engine != gimp_install.engine_python():
+            yield f"    its engine {engine}: {gimp_install.greet(engine, home, environment) or 'answers'}"
+    if python := gimp_find.foreign_python(environment):
         yield f"  {python} is first on PATH and has no gi: started with this PATH, GIMP has no Python plug-ins"
     else:
         yield f"  python3 on PATH: {shutil.which('python3', path=environment.get('PATH')) or 'none'}"

@@ -1,4 +1,4 @@
-"""Finding GIMP 3, putting the plug-in where it looks, and asking it whether it found it.
+"""Putting the plug-in where GIMP looks, and asking GIMP whether it found it and the engine whether it starts.
 
 GIMP says nothing when it does not like a plug-in: the folder must be called as the file in it, and the file must be
 executable. So after copying, a GIMP without a window is asked whether the procedure is there.
@@ -7,6 +7,8 @@ executable. So after copying, a GIMP without a window is asked whether the proce
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -14,40 +16,30 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import kf_core
 from kf_core import Unavailable
+from kf_core.engine import PROTOCOL
 from kf_core.engine.places import log_dir
+from kf_core.errors import CannotWrite
 from kf_core.files.atomic import write_atomically
+from kf_core.gimp_find import Gimp, foreign_python, without_own_environment
 
 NAME = "kernelfusion"
 PROCEDURE = "plug-in-kernelfusion"
 CONFIG = f"{NAME}.json"
-VERSIONS = ("3.0", "3.2")  # of GIMP's folder; development versions (3.1, 3.3) have one of their own too
-FLATPAK = "org.gimp.GIMP"
+GUIDE = "gimp.md"  # of docs/, which the plug-in shows as its help
+ENGINE_COMMAND = ("-I", "-m", "kf_core.engine")  # as the plug-in starts it
+SECONDS_TO_GREET = 60
 SECONDS_TO_ASK = 180  # the first start of GIMP reads all fonts and plug-ins
 QUESTION = (
     "from gi.repository import Gimp; "
     f"print('kernelfusion', 'yes' if Gimp.get_pdb().procedure_exists('{PROCEDURE}') else 'no', flush=True)"
 )
-
-
-@dataclass(frozen=True)
-class Gimp:
-    """A GIMP that can be started: its command, its version ("3.0.4") and where it came from ("system", "flatpak")."""
-
-    command: tuple[str, ...]
-    version: str
-    kind: str = "system"
-
-    @property
-    def series(self) -> str:
-        """As GIMP names its folder: 3.0 for 3.0.4."""
-        return ".".join(self.version.split(".")[:2])
 
 
 @dataclass(frozen=True)
@@ -58,96 +50,61 @@ class Answer:
     why: str = ""
 
 
-def config_folders(home: Path, environment: Mapping[str, str], system: str = sys.platform) -> list[Path]:
-    """The folders that hold GIMP's numbered ones ("3.0"), the likeliest first; they need not exist."""
-    if system == "win32":
-        return [Path(environment.get("APPDATA") or home / "AppData" / "Roaming") / "GIMP"]
-    if system == "darwin":
-        return [home / "Library" / "Application Support" / "GIMP"]
-    native = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "GIMP"
-    # A Flatpak GIMP uses the native folder if there is one, and else one of its own.
-    return [native, home / ".var" / "app" / FLATPAK / "config" / "GIMP"]
+def plugin_files() -> list[Path]:
+    """What came with this installation: the plug-in, the modules that lie beside it, and its guide.
+
+    Raises Unavailable.
+    """
+    root = Path(kf_core.__file__).parent.parent
+    found = sorted((root / "gimp_plugin" / NAME).glob("*.py"))
+    if found:
+        found.append(root / "docs" / GUIDE)
+    else:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            every = importlib.metadata.files("kernelfusion") or []
+            found = [Path(each.locate()).resolve() for each in every if each.parent.name == NAME and _belongs(each)]
+    names = {path.name for path in found if path.is_file()}
+    if not {f"{NAME}.py", GUIDE} <= names:
+        raise Unavailable("The GIMP plug-in is missing from this installation.", "Install KernelFusion again.")
+    return found
 
 
-def plugin_folders(
-    home: Path, environment: Mapping[str, str], gimps: Sequence[Gimp] = (), system: str = sys.platform
-) -> list[Path]:
-    """The plug-in folders of every GIMP 3 that has ever run here, or that can be started."""
-    if environment.get("GIMP3_DIRECTORY"):
-        return [Path(environment["GIMP3_DIRECTORY"]) / "plug-ins"]
-    parents = config_folders(home, environment, system)
-    found = [each for parent in parents for each in sorted(parent.glob("3.*")) if re.fullmatch(r"3\.\d+", each.name)]
-    for gimp in gimps:
-        own = parents[-1] if gimp.kind == "flatpak" else parents[0]
-        # Where Flatpak's own folder is not there but the native one is, GIMP uses that.
-        if not any(folder.name == gimp.series and (folder.parent == own or gimp.kind == "flatpak") for folder in found):
-            found.append(own / gimp.series)
-    return [folder / "plug-ins" for folder in found]
+def _belongs(file: importlib.metadata.PackagePath) -> bool:
+    return file.parent.parent.name == "gimp_plugin" and (file.suffix == ".py" or file.name == GUIDE)
 
 
-def given_folder(folder: Path) -> Path:
-    """The plug-in folder the user means: that one, or the one in GIMP's own folder."""
-    return folder if folder.name == "plug-ins" else folder / "plug-ins"
+def install(folder: Path, engine: Path) -> Path:
+    """Copies the plug-in into a plug-in folder, with the path of the engine beside it. Returns the plug-in file.
 
-
-def gimp_commands(
-    home: Path, environment: Mapping[str, str], system: str = sys.platform
-) -> list[tuple[tuple[str, ...], str]]:
-    """(command, kind) of every GIMP that may be here, the version not asked yet."""
-    path = environment.get("PATH")
-    commands: list[tuple[tuple[str, ...], str]] = []
-    if system == "win32":
-        roots = [environment.get("ProgramFiles", r"C:\Program Files")]
-        roots.append(str(Path(environment.get("LOCALAPPDATA") or home / "AppData" / "Local") / "Programs"))
-        for root in roots:
-            for file in sorted(Path(root).glob("GIMP 3*/bin/gimp-console-3*.exe")):
-                commands.append(((str(file),), "system"))
-        return commands
-    if system == "darwin":
-        for folder in (Path("/Applications"), home / "Applications"):
-            for file in sorted(folder.glob("GIMP*.app/Contents/MacOS/gimp-console*")):
-                commands.append(((str(file),), "system"))
-    names = ("gimp-console-3.2", "gimp-console-3.0", "gimp-console-3", "gimp-console", "gimp-3", "gimp")
-    if found := next((shutil.which(name, path=path) for name in names if shutil.which(name, path=path)), None):
-        commands.append(((found,), "system"))
-    if flatpak := shutil.which("flatpak", path=path):
-        commands.append(((flatpak, "run", FLATPAK), "flatpak"))
-    return commands
-
-
-def find_gimps(home: Path, environment: Mapping[str, str], system: str = sys.platform) -> list[Gimp]:
-    """Every GIMP 3 that answers when asked for its version."""
-    gimps = []
-    for command, kind in gimp_commands(home, environment, system):
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            told = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=60, env=environment)
-            if match := re.search(r"version (3\.\d+(?:\.\d+)?)", told.stdout):
-                gimps.append(Gimp(tuple(command), match[1], kind))
-    return gimps
-
-
-def plugin_source() -> Path:
-    """The plug-in file that came with this installation. Raises Unavailable."""
-    file = Path("gimp_plugin") / NAME / f"{NAME}.py"
-    checkout = Path(kf_core.__file__).parent.parent / file
-    if checkout.is_file():
-        return checkout
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for each in importlib.metadata.files("kernelfusion") or []:
-            if each.name == file.name and each.parent.name == NAME and Path(each.locate()).is_file():
-                return Path(each.locate()).resolve()
-    raise Unavailable("The GIMP plug-in is missing from this installation.", "Install KernelFusion again.")
-
-
-def install(folder: Path, engine: Path, source: Path | None = None) -> Path:
-    """Copies the plug-in into a plug-in folder, with the path of the engine beside it. Returns the plug-in file."""
-    source = source or plugin_source()
+    Raises CannotWrite.
+    """
     target = folder / NAME / f"{NAME}.py"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    about = {"engine": str(engine), "logs": str(log_dir()), "version": kf_core.__version__}
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_folder(target.parent, error) from error
+    files = plugin_files()
+    about = {
+        "engine": str(engine),
+        "logs": str(log_dir()),
+        "version": kf_core.__version__,
+        "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+    }
     write(target.with_name(CONFIG), (json.dumps(about, indent=2) + "\n").encode(), 0o644)
-    write(target, source.read_bytes(), 0o755)
+    for file in files:
+        # The plug-in last: GIMP sees it only when all that it needs is there. Executable, or GIMP ignores it.
+        if file.name != target.name:
+            write(target.with_name(file.name), file.read_bytes(), 0o644)
+    write(target, next(file for file in files if file.name == target.name).read_bytes(), 0o755)
     return target
+
+
+def _no_folder(folder: Path, error: OSError) -> CannotWrite:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        message = f"The folder {folder} may not be written to."
+    else:
+        message = f"The folder {folder} cannot be made: {(error.strerror or str(error)).lower()}."
+    return CannotWrite(message, "Change its permissions, or choose another of GIMP's folders.")
 
 
 def write(path: Path, content: bytes, mode: int) -> None:
@@ -161,15 +118,34 @@ def write(path: Path, content: bytes, mode: int) -> None:
 
 
 def uninstall(folder: Path) -> bool:
-    """Removes what `install` made, and nothing else. False: it was not there."""
+    """Removes what `install` made, and nothing else. False: it was not there. Raises CannotWrite."""
     own = folder / NAME
     there = (own / f"{NAME}.py").exists()
-    for name in (f"{NAME}.py", CONFIG):
-        (own / name).unlink(missing_ok=True)
+    names = {f"{NAME}.py", CONFIG, *_installed(own).get("files", {})}
+    try:
+        for name in names:
+            (own / Path(name).name).unlink(missing_ok=True)
+    except OSError as error:
+        raise _no_folder(own, error) from error
     shutil.rmtree(own / "__pycache__", ignore_errors=True)
     with contextlib.suppress(OSError):
         own.rmdir()  # stays if the user put something in it
     return there
+
+
+def _installed(own: Path) -> dict[str, Any]:
+    """What `install` wrote into the plug-in's folder, empty where it is missing or damaged."""
+    try:
+        about = json.loads((own / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def installed_engine(folder: Path) -> Path | None:
+    """The Python that the plug-in in that folder starts, None where it is not installed."""
+    engine = _installed(folder / NAME).get("engine")
+    return Path(engine) if isinstance(engine, str) else None
 
 
 def faults(folder: Path) -> list[str]:
@@ -180,17 +156,57 @@ def faults(folder: Path) -> list[str]:
     found = []
     if sys.platform != "win32" and not os.access(plugin, os.X_OK):
         found.append("The plug-in file is not executable, so GIMP ignores it.")
-    try:
-        engine = Path(json.loads(plugin.with_name(CONFIG).read_text())["engine"])
-        if not engine.exists():
-            found.append("The Python it was installed with is gone.")
-    except (OSError, ValueError, KeyError):
-        found.append(f"{CONFIG} beside the plug-in is missing or damaged.")
+    about = _installed(plugin.parent)
+    if not isinstance(about.get("engine"), str) or not isinstance(about.get("files"), dict):
+        return [*found, f"{CONFIG} beside the plug-in is missing or damaged, or older than this version."]
+    if not Path(about["engine"]).exists():
+        found.append("The Python it was installed with is gone.")
+    for name, digest in about["files"].items():
+        file = plugin.with_name(name)
+        if not file.is_file():
+            found.append(f"The file {name} beside the plug-in is missing.")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            found.append(f"The file {name} was changed since it was installed.")
+    if about.get("version") != kf_core.__version__:
+        found.append(f"It is of version {about.get('version')}, and this is {kf_core.__version__}.")
     return found
+
+
+def greet(engine: Path, home: Path, environment: Mapping[str, str]) -> str:
+    """Starts the engine as the plug-in does, and returns "" once it has said hello; else a sentence why not."""
+    scrubbed = {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+    process = None
+    try:
+        process = subprocess.Popen(
+            [str(engine), *ENGINE_COMMAND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=scrubbed,
+            cwd=home,
+        )
+        out, err = process.communicate(b'{"type": "quit"}\n', timeout=SECONDS_TO_GREET)
+        hello = json.loads(out.split(b"\n")[0] or b"{}")
+    except subprocess.TimeoutExpired:
+        assert process is not None
+        process.kill()
+        process.communicate()
+        return f"The engine at {engine} did not answer within {SECONDS_TO_GREET} seconds."
+    except (OSError, ValueError) as error:
+        return f"The engine at {engine} could not be started: {error}."
+    if hello.get("type") == "error":
+        return f"{hello.get('message', '')} {hello.get('hint', '')}".strip()
+    if hello.get("type") != "hello":
+        last = err.decode(errors="replace").strip().split("\n")[-1]
+        return f"The engine at {engine} does not start: {last or f'it ended with status {process.returncode}'}."
+    if hello.get("protocol") != PROTOCOL:
+        return f"The engine at {engine} speaks version {hello.get('protocol')} of its protocol, not {PROTOCOL}."
+    return ""
 
 
 def ask(gimp: Gimp, environment: Mapping[str, str]) -> Answer:
     """Starts GIMP without a window and asks whether it has the procedure."""
+    environment = without_own_environment(environment)
     options = ["-n", "-i", "-d", "-f", "--batch-interpreter=python-fu-eval", "-b", QUESTION, "--quit"]
     try:
         told = subprocess.run(
@@ -216,26 +232,6 @@ def ask(gimp: Gimp, environment: Mapping[str, str]) -> Answer:
     return Answer(None, "GIMP started but could not run Python, so it has no Python plug-ins at all.")
 
 
-def foreign_python(environment: Mapping[str, str]) -> Path | None:
-    """The python3 on PATH, if it cannot import gi: GIMP starts its Python plug-ins with it, and none works."""
-    python = shutil.which("python3", path=environment.get("PATH"))
-    if python is None or sys.platform in ("win32", "darwin"):  # there GIMP brings its own
-        return None
-    try:
-        told = subprocess.run([python, "-c", "import gi"], capture_output=True, timeout=60, env=environment)
-    except (OSError, subprocess.TimeoutExpired):
-        return Path(python)
-    return None if told.returncode == 0 else Path(python)
-
-
 def engine_python() -> Path:
     """The Python that runs this, as an absolute path; not resolved, or it would leave its virtual environment."""
     return Path(os.path.abspath(sys.executable))
-
-
-def unreachable_for(gimp: Gimp, home: Path) -> str:
-    """A sentence if that GIMP cannot start this Python: a Flatpak sees the home folder, but not the system."""
-    base = Path(sys.base_prefix).resolve()
-    if gimp.kind == "flatpak" and not base.is_relative_to(home.resolve()):
-        return f"The Flatpak GIMP cannot see {base}, where this environment's Python lives."
-    return ""

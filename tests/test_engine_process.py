@@ -29,11 +29,11 @@ PATIENCE = 60  # seconds; far more than anything here takes
 class Host:
     """A program that uses the engine."""
 
-    def __init__(self, home: Path, *prefix: str):
+    def __init__(self, home: Path, *prefix: str, cwd: Path | None = None):
         environment = {**os.environ, "XDG_CACHE_HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": "/nowhere"}
-        command = [*prefix, sys.executable, "-s", "-m", "kf_core.engine", "--log", str(home / "engine.log")]
+        command = [*prefix, sys.executable, "-I", "-m", "kf_core.engine", "--log", str(home / "engine.log")]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=cwd, start_new_session=True
         )
         self.hello = self.hear()
         self.directory = Path(self.hello["directory"])
@@ -115,8 +115,8 @@ def host(tmp_path):
     """host(): another program with an engine of its own. All are ended afterwards."""
     hosts = []
 
-    def start(*prefix: str) -> Host:
-        hosts.append(Host(tmp_path, *prefix))
+    def start(*prefix: str, cwd: Path | None = None) -> Host:
+        hosts.append(Host(tmp_path, *prefix, cwd=cwd))
         return hosts[-1]
 
     yield start
@@ -201,6 +201,165 @@ def test_jobs_that_are_refused(host, image):
         engine.process.stdin.write(line)
         engine.process.stdin.flush()
         assert engine.hear()["code"] == "bad_message"
+
+
+WRONG_TYPES = (
+    {"input": "input.f32"},
+    {"input": None},
+    {"input": {"file": "input.f32", "width": float(WIDTH), "height": HEIGHT, "channels": 3}},
+    {"input": {"file": "input.f32", "width": True, "height": HEIGHT, "channels": 3}},
+    {"input": {"file": 3, "width": WIDTH, "height": HEIGHT, "channels": 3}},
+    {"input": {"file": "input.f32", "width": WIDTH, "height": HEIGHT}},
+    {"settings": {"preset": []}},
+    {"settings": {"preset": {}}},
+    {"settings": {"scale": "2"}},
+    {"settings": {"scale": 2.0}},
+    {"settings": {"seed": True}},
+    {"settings": {"device": 0}},
+    {"settings": {"overrides": "finish.steps=2"}},
+    {"settings": {"overrides": [1]}},
+    {"settings": ["fast"]},
+    {"task": 3},
+    {"task": ["super_resolve"]},
+    {"reduce": "yes"},
+    {"preview": 1},
+    {"strength": "1"},
+    {"strength": True},
+    {"strength": 1.5},
+    {"kernel": "kernel.npy"},
+    {"kernel": {"file": "kernel.f32"}},
+    {"kernel": {"file": "kernel.f32", "size": "12"}},
+)
+
+
+@pytest.mark.slow
+def test_wrong_types_are_the_hosts_fault(host, image):
+    engine = host()
+    for wrong in WRONG_TYPES:
+        settings = wrong.get("settings", {})
+        if isinstance(settings, dict):
+            engine.job(image, **wrong)
+        else:
+            about = {"file": "input.f32", "width": WIDTH, "height": HEIGHT, "channels": 3}
+            engine.say(type="job", protocol=1, id="a", input=about, settings=settings)
+        error = engine.until("result", "error")[-1]
+        assert (error["type"], error["code"], error["id"]) == ("error", "bad_request", "a"), (wrong, error)
+        assert error["message"].endswith(".") and error["hint"].endswith("."), error
+    for wrong in ({"width": "x", "height": 5}, {"width": 64}, {"width": 64, "height": 64, "kernel_known": 1}):
+        engine.say(type="estimate", protocol=1, id=7, **wrong)
+        error = engine.hear()
+        assert (error["type"], error["code"], error["id"]) == ("error", "bad_request", 7), (wrong, error)
+
+
+def test_a_line_that_is_too_long_or_too_deep_is_refused_once(host):
+    engine = host()
+    for line in (b'{"type": "' + b"x" * (1 << 21) + b'"}\n', b"[" * 200_000 + b"\n"):
+        engine.process.stdin.write(line)
+        engine.process.stdin.flush()
+        assert engine.hear()["code"] == "bad_message"
+    engine.say(type="cancel")  # with no job: no answer
+    engine.say(type="dance", id=3)
+    error = engine.hear()
+    assert (error["code"], error["id"]) == ("bad_message", 3)
+
+
+@pytest.mark.slow
+def test_estimates_before_and_between_jobs(host, image):
+    engine = host()
+
+    def ask(number, width, height, **settings):
+        engine.say(type="estimate", protocol=1, id=number, width=width, height=height, settings=settings)
+
+    ask(1, 64, 64, scale=2, device="cpu")
+    ask(2, 640, 640, scale=4, device="cpu")
+    ask(3, 640, 640, scale=4, device="cpu", preset="balanced")
+    ask(4, 400_000, 400_000, scale=4, device="cpu")
+    ask(5, 64, 64, scale=7)
+    engine.job(image)  # is begun when the estimates are answered
+    answers = [engine.hear() for _ in range(5)]
+    assert [answer["id"] for answer in answers] == [1, 2, 3, 4, 5]
+    small, large, better, too_large, refused = answers
+    assert {answer["type"] for answer in answers[:4]} == {"estimate"}
+    assert 0 < small["seconds"] < large["seconds"] < better["seconds"]
+    assert small["memory_bytes"] <= large["memory_bytes"] and small["fits"] and small["device"] == "cpu"
+    assert not too_large["fits"] and too_large["memory_bytes"] > too_large["free_bytes"]
+    assert refused["type"] == "error" and refused["code"] == "bad_setting"
+    engine.until("progress")
+    ask(6, 64, 64)
+    assert engine.until("error")[-1]["code"] == "busy"
+    assert engine.until("result", "error")[-1]["id"] == "a"
+    began = time.monotonic()
+    ask(7, 128, 128, scale=2, device="cpu")
+    assert engine.hear()["type"] == "estimate"
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.slow
+def test_a_kernel_of_another_photo(host, image):
+    engine = host()
+    taps = np.zeros((8, 8), "<f4")
+    taps[3:5, 2:6] = 1
+    taps.tofile(engine.directory / "mine.f32")
+    quick = {"overrides": ["finish.steps=1"]}
+    for scale, size in ((2, 8), (4, 16)):
+        about = {"file": "mine.f32", "size": 8, "scale": 2}
+        engine.job(image, kernel=about, settings={"scale": scale, **quick})
+        result = engine.until("result", "error")[-1]
+        assert result["type"] == "result", result
+        assert result["report"]["kernel_source"] == "given" and result["kernel"]["size"] == size
+        used = np.fromfile(engine.directory / "kernel.f32", "<f4").reshape(size, size)
+        wanted = np.kron(taps / taps.sum(), np.ones((size // 8, size // 8))) / (size // 8) ** 2
+        assert used == pytest.approx(wanted, abs=1e-5)
+    for wrong in (
+        {"file": "mine.f32", "size": 7},
+        {"file": "none.f32", "size": 8},
+        {"file": "../mine.f32", "size": 8},
+        {"file": "mine.f32", "size": 8, "scale": 0},
+    ):
+        engine.job(image, kernel=wrong, settings=quick)
+        assert engine.until("result", "error")[-1]["code"].startswith("bad_"), wrong
+    (taps * 0).tofile(engine.directory / "mine.f32")
+    engine.job(image, kernel={"file": "mine.f32", "size": 8}, settings=quick)
+    assert engine.until("result", "error")[-1]["code"].startswith("bad_")
+    engine.job(image, kernel={"file": "mine.f32", "size": 8}, task="recover_kernel")
+    assert engine.until("result", "error")[-1]["code"] == "bad_request"
+
+
+@pytest.mark.slow
+def test_strength_mixes_with_the_plain_enlargement(host, image):
+    engine = host()
+    np.full((8, 8), 1 / 64, "<f4").tofile(engine.directory / "mine.f32")
+    shown = {}
+    for strength in (0, 0.25, 1, None):
+        more = {} if strength is None else {"strength": strength}
+        engine.job(image, kernel={"file": "mine.f32", "size": 8}, settings={"overrides": ["finish.steps=1"]}, **more)
+        assert engine.until("result", "error")[-1]["type"] == "result"
+        shown[strength] = np.fromfile(engine.directory / "result.f32", "<f4").reshape(2 * HEIGHT, 2 * WIDTH, 3)
+    assert shown[1] == pytest.approx(shown[None], abs=1e-6)
+    assert shown[0.25] == pytest.approx(0.25 * shown[1] + 0.75 * shown[0], abs=1e-5)
+    small = shown[0].reshape(HEIGHT, 2, WIDTH, 2, 3).mean(axis=(1, 3))
+    assert np.abs(small - image).mean() < 0.01 < np.abs(shown[1] - shown[0]).max()
+
+
+@pytest.mark.slow
+def test_python_files_in_the_folder_it_is_started_in_are_not_run(host, image, tmp_path):
+    home = tmp_path / "somebody"
+    for name in ("random.py", "queue.py", "numpy/__init__.py", "kf_core/__init__.py"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close(); raise SystemExit(9)")
+    engine = host(cwd=home)
+    engine.job(image, settings={"overrides": [*TINY]})
+    assert engine.until("result", "error")[-1]["type"] == "result"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_log_that_cannot_be_written_is_said_in_place_of_hello(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    command = [sys.executable, "-I", "-m", "kf_core.engine", "--log", str(tmp_path / "file" / "logs" / "x.log")]
+    told = subprocess.run(command, input=b"", capture_output=True)
+    error = json.loads(told.stdout)
+    assert (error["type"], error["code"], told.returncode) == ("error", "cannot_write", 1)
+    assert str(tmp_path / "file") in error["message"] + error["hint"]
 
 
 @pytest.mark.slow
@@ -411,3 +570,32 @@ def test_the_document_names_every_message_and_code():
     named |= set(re.findall(r'_refuse\([^"]*"(\w+)"', source))
     assert len(named) > 10
     assert [name for name in sorted(named) if f"`{name}`" not in text] == []
+
+
+def test_the_document_lists_every_code_and_field_and_the_limits():
+    from kf_core import errors
+    from kf_core.engine import request
+    from kf_core.physics.kernel import default_kernel_size, largest_kernel_size
+    from kf_core.settings import SCALES, SMALLEST
+
+    text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
+    codes = {each.code for each in (*classes, request.BadRequest)} - {"failed", "already_there"}
+    fields = {*request.JOB, *request.ESTIMATE, *request.SETTINGS, *request.PICTURE, *request.KERNEL}
+    assert [name for name in sorted(codes | fields) if f"`{name}`" not in text] == []
+    assert f"at least {SMALLEST} x {SMALLEST} pixels" in text
+    usual = [default_kernel_size(scale) for scale in SCALES]
+    assert usual == [12, 19, 24] and "automatic is 12, 19 and 24" in text
+    assert [largest_kernel_size(scale) for scale in SCALES] == [32, 47, 64]
+
+
+@pytest.mark.slow
+def test_the_report_has_the_documented_fields(host, image):
+    text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
+    table = text.split("### The report")[1].split("###")[0]
+    engine = host()
+    engine.job(image, overrides=[*TINY, "doubt=True"])
+    report = engine.until("result", "error")[-1]["report"]
+    assert set(
+        re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    ) == set(report)

@@ -1,6 +1,6 @@
 """The engine as a process of its own: hosts whose Python has no torch (GIMP, Krita, a script) talk to it over pipes.
 
-    python -s -m kf_core.engine [--log FILE]
+    python -I -m kf_core.engine [--log FILE]
 
 The process started is the *supervisor*: standard library only, so that it answers at once whatever torch is doing.
 It owns the private directory the pixels travel in and starts the *worker*, which computes. When the host closes the

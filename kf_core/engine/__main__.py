@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ class Supervisor:
         self._directory, self._log, self._out = directory, log, out
         self._worker: subprocess.Popen[bytes] | None = None
         self._job: tuple[Any, bool] | None = None  # id of the job under way, and whether it is the fast preset's
+        self._pending: collections.deque[tuple[str, Any]] = collections.deque()  # (kind, id) the worker has to answer
         self._cancelled = False
         self._guard = threading.RLock()
 
@@ -54,10 +57,16 @@ class Supervisor:
             log=str(self._log),
         )
         while line := sys.stdin.buffer.readline(LONGEST_LINE):
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                while (rest := sys.stdin.buffer.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                told = f"That line is longer than {LONGEST_LINE >> 20} MiB."
+                self._refuse(None, "bad_message", told, "Pass pixels in files, not in messages.")
+                continue
             try:
                 message = json.loads(line)
                 kind = message["type"]
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 self._refuse(
                     None, "bad_message", "That was not a message of this protocol.", "Send one JSON object a line."
                 )
@@ -66,12 +75,11 @@ class Supervisor:
                 return
             if kind == "cancel":
                 self._cancel()
-            elif kind == "job":
-                self._start(message)
+            elif kind in ("job", "estimate"):
+                self._start(kind, message)
             else:
-                self._refuse(
-                    message.get("id"), "bad_message", f"There is no message '{kind}'.", "Send job, cancel or quit."
-                )
+                hint = "Send job, estimate, cancel or quit."
+                self._refuse(message.get("id"), "bad_message", f"There is no message '{kind}'.", hint)
 
     def end_worker(self) -> None:
         worker, self._worker = self._worker, None
@@ -82,7 +90,7 @@ class Supervisor:
     def _refuse(self, job: Any, code: str, message: str, hint: str) -> None:
         self.say("error", id=job, code=code, message=message, hint=hint)
 
-    def _start(self, message: dict[str, Any]) -> None:
+    def _start(self, kind: str, message: dict[str, Any]) -> None:
         job = message.get("id")
         if message.get("protocol") != PROTOCOL:
             told = f"The host speaks version {message.get('protocol')} of the engine protocol, this engine {PROTOCOL}."
@@ -92,9 +100,11 @@ class Supervisor:
             if self._job is not None:
                 self._refuse(job, "busy", "Another job is under way.", "Wait for its end, or cancel it.")
                 return
-            settings = message.get("settings") or {}
-            fast = isinstance(settings, dict) and settings.get("preset", "fast") == "fast"
-            self._job, self._cancelled = (job, fast), False
+            if kind == "job":
+                settings = message.get("settings") or {}
+                fast = isinstance(settings, dict) and settings.get("preset", "fast") == "fast"
+                self._job, self._cancelled = (job, fast), False
+            self._pending.append((kind, job))
             if self._worker is None:
                 self._worker = start_worker(self._directory)
                 threading.Thread(target=self._forward, args=(self._worker,), daemon=True).start()
@@ -128,7 +138,8 @@ class Supervisor:
         assert worker.stdout is not None
         for line in worker.stdout:
             with self._guard:
-                if json.loads(line)["type"] in ("result", "error"):
+                # The worker answers in the order of the questions: this ends the oldest of them.
+                if json.loads(line)["type"] in ("result", "estimate", "error") and self._pending.popleft()[0] == "job":
                     self._job = None
                 try:
                     self._out.write(line)
@@ -140,6 +151,10 @@ class Supervisor:
             job, self._job = self._job, None
             if self._worker is worker:
                 self._worker = None
+            for kind, asked in self._pending:
+                if kind == "estimate":
+                    self._refuse(asked, "engine_died", "The engine ended before it could tell.", "Ask it again.")
+            self._pending.clear()
             if job is None:
                 return
             if self._cancelled:
@@ -161,7 +176,7 @@ def start_worker(directory: Path) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NO_WINDOW}
     return subprocess.Popen(
-        [sys.executable, "-s", "-m", "kf_core.engine.worker", str(directory)],
+        [sys.executable, "-I", "-m", "kf_core.engine.worker", str(directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -183,13 +198,27 @@ def kill(worker: subprocess.Popen[bytes]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m kf_core.engine", description="Speaks JSON lines; see the docs.")
     parser.add_argument("--log", type=Path, help="where to write the log; default: a new file in the cache folder")
-    log = parser.parse_args().log or default_log()
-    log.parent.mkdir(parents=True, exist_ok=True)
+    asked = parser.parse_args().log
     # Nothing but messages may reach stdout: it moves to a descriptor of its own, and 1 and 2 become the log.
     out = os.fdopen(os.dup(1), "wb")
-    with open(log, "ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    try:
+        log = asked or default_log()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        serve(out, log)
+    except OSError as error:
+        from kf_core.engine.worker import disk_trouble
+
+        trouble = disk_trouble(error, Path(tempfile.gettempdir()))
+        out.write(json.dumps({"type": "error", "id": None, "code": "cannot_write", **trouble}).encode() + b"\n")
+        out.flush()
+        sys.exit(1)
+
+
+def serve(out: Any, log: Path) -> None:
+    """From the hello to the end of the host. Raises OSError where no directory can be made."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
     with job_directory() as directory:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from kf_core import BadInput
+from kf_core.adjust import kernel_at
 
 CHANNELS = (1, 2, 3, 4)  # grey, grey + alpha, RGB, RGB + alpha
+LARGEST_SCALE = 16  # of a kernel that came from somewhere else
 FULL = 1e-4  # from this alpha on a pixel's colour counts
 
 
@@ -45,6 +47,17 @@ def read_raw(path: Path, about: dict[str, Any]) -> np.ndarray:
     if found != wanted:
         raise BadInput(f"The pixels are {found} bytes, not {wanted}.", "Write them as float32, row by row.")
     return np.fromfile(path, dtype="<f4").reshape(height, width, channels)
+
+
+def read_kernel(path: Path, size: int, scale: int, target: int) -> np.ndarray:
+    """(K, K) from float32 taps of a kernel at `scale`, on the grid of the scale `target`. Raises BadInput."""
+    if size < 1 or not 1 <= scale <= LARGEST_SCALE:
+        hint = f"Use a size of at least 1, and a scale from 1 to {LARGEST_SCALE}."
+        raise BadInput(f"There is no kernel of {size} x {size} taps at a scale of {scale}.", hint)
+    taps = read_raw(path, {"width": size, "height": size, "channels": 1})[..., 0]
+    if not np.isfinite(taps).all() or taps.sum() <= 0:
+        raise BadInput("The kernel is empty or not made of finite numbers.", "Give taps with a positive sum.")
+    return kernel_at(taps, scale, target)
 
 
 def write_raw(path: Path, pixels: np.ndarray) -> None:

@@ -18,7 +18,6 @@ from kf_core.engine.places import device_lock
 
 SECONDS_BETWEEN_PROGRESS = 0.1
 SECONDS_BETWEEN_PREVIEWS = 2.0
-TASKS = ("super_resolve", "recover_kernel")
 
 
 class Stopper:
@@ -61,9 +60,7 @@ class Job:
             self.say("error", code=error.code, message=error.message, hint=error.hint)
         except OSError as error:
             traceback.print_exc()
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            message = "The disk is full." if full else f"The pixels could not be passed on: {error.strerror or error}."
-            self.say("error", code="cannot_write", message=message, hint=f"Make room in {self.directory.parent}.")
+            self.say("error", code="cannot_write", **disk_trouble(error, self.directory.parent))
         except Exception as error:
             traceback.print_exc()
             if is_out_of_memory(error):
@@ -78,27 +75,34 @@ class Job:
             )
 
     def _run(self) -> None:
+        if self.message["type"] == "estimate":
+            return self._estimate()
         import kf_core
-        from kf_core.engine import pixels
+        from kf_core.adjust import weaken
+        from kf_core.engine import pixels, request
 
         message = self.message
+        request.check_job(message)
         settings = make_settings(message.get("settings") or {})
-        task = message.get("task", "super_resolve")
-        if task not in TASKS:
-            raise kf_core.BadInput(f"There is no task '{task}'.", f"There are: {', '.join(TASKS)}.")
-        about = message.get("input") or {}
-        raw = pixels.read_raw(self._inside(about.get("file", "")), about)
+        kernel = self._kernel(settings.scale)
+        about = message["input"]
+        raw = pixels.read_raw(self._inside(about["file"]), about)
         layer = pixels.prepare(raw)
         for warning in layer.warnings:
             self.say("warning", message=warning)
         self._check_room(raw.size * 4 * settings.scale**2)
 
         with self._device(settings.device):
-            compute = kf_core.super_resolve if task == "super_resolve" else kf_core.recover_kernel
-            result = compute(layer.colour, settings, progress=self._progress, should_stop=self._stopper.asked.is_set)
+            told: dict[str, Any] = {"progress": self._progress, "should_stop": self._stopper.asked.is_set}
+            if message.get("task") == "recover_kernel":
+                result = kf_core.recover_kernel(layer.colour, settings, **told)
+            else:
+                result = kf_core.super_resolve(layer.colour, settings, kernel=kernel, **told)
         answer: dict[str, Any] = {"report": result.report}
         if result.image is not None:
-            image = pixels.restore(result.image, layer, settings.scale)
+            strength = message.get("strength")
+            colour = result.image if strength is None else weaken(result.image, layer.colour, strength)
+            image = pixels.restore(colour, layer, settings.scale)
             if message.get("reduce"):
                 image = pixels.reduce(image, settings.scale)
             pixels.write_raw(self.directory / "result.f32", image)
@@ -107,6 +111,28 @@ class Job:
         pixels.write_raw(self.directory / "kernel.f32", result.kernel)
         answer["kernel"] = {"file": "kernel.f32", "size": result.kernel.shape[0]}
         self.say("result", **answer)
+
+    def _estimate(self) -> None:
+        from kf_core.engine import request
+        from kf_core.estimate import estimate
+
+        message = self.message
+        request.check_estimate(message)
+        settings = make_settings(message.get("settings") or {})
+        known = bool(message.get("kernel_known"))
+        self.say("estimate", **estimate(message["width"], message["height"], settings, known))
+
+    def _kernel(self, scale: int) -> Any:
+        """The kernel that came with the job, on the grid of its scale; None without one. Raises BadInput."""
+        from kf_core.engine import pixels, request
+
+        about = self.message.get("kernel")
+        if about is None:
+            return None
+        if self.message.get("task") == "recover_kernel":
+            raise request.BadRequest("A kernel is given, and one is to be recovered.", "Leave one of the two out.")
+        own = scale if about.get("scale") is None else about["scale"]
+        return pixels.read_kernel(self._inside(about["file"]), about["size"], own, scale)
 
     def _inside(self, name: Any) -> Path:
         """The file of that name in the job directory, and nowhere else. Raises BadInput."""
@@ -184,15 +210,26 @@ class DeviceTurn:
 def make_settings(wanted: dict[str, Any]) -> Any:
     """Settings from a job's "settings". Raises BadInput."""
     import kf_core
+    from kf_core.engine.request import SETTINGS
 
-    allowed = {"preset", "scale", "kernel_size", "seed", "device", "overrides"}
-    if unknown := sorted(set(wanted) - allowed):
+    if unknown := sorted(set(wanted) - set(SETTINGS)):
         raise kf_core.BadInput(
-            f"There is no setting {', '.join(unknown)}.", f"There are: {', '.join(sorted(allowed))}."
+            f"There is no setting {', '.join(unknown)}.", f"There are: {', '.join(sorted(SETTINGS))}."
         )
-    fields = {name: wanted[name] for name in ("scale", "kernel_size", "seed", "device") if name in wanted}
-    settings = kf_core.Settings.preset(wanted.get("preset", "fast"), **fields)
+    fields = {name: wanted[name] for name in ("scale", "kernel_size", "seed", "device") if wanted.get(name) is not None}
+    settings = kf_core.Settings.preset(wanted.get("preset") or "fast", **fields)
     return settings.with_overrides(wanted.get("overrides") or []).checked()
+
+
+def disk_trouble(error: OSError, folder: Path) -> dict[str, str]:
+    """Message and hint for a file that could not be read or written; `folder` where the error names no file."""
+    where = Path(error.filename).parent if isinstance(error.filename, str) else folder
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {"message": "The disk is full.", "hint": f"Make room in {where}."}
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return {"message": f"The folder {where} may not be written to.", "hint": "Change its permissions."}
+    why = (error.strerror or str(error)).lower()
+    return {"message": f"The pixels could not be passed on in {where}: {why}.", "hint": "Look at that folder."}
 
 
 def die_with_parent() -> None:

@@ -77,7 +77,6 @@ def outcome(testbed, gimp_home) -> Callable[[str, str], str | None]:
                 "-n",
                 "-i",
                 "-d",
-                "-f",
                 "--batch-interpreter=python-fu-eval",
                 "-b",
                 code,

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """An engine whose result is known in advance, or that misbehaves: what it does is the name it is called by.
 
-"stub" enlarges by repeating pixels and halves their colours, so that every pixel of the result can be foretold.
+"stub" enlarges by repeating pixels and halves their colours, so that every pixel of the result can be foretold. What it
+was asked for is in job.json in the home folder, a kernel that came with it in given.f32.
 Standard library only: it runs under the Python of the GIMP testbed.
 """
 
@@ -40,8 +41,9 @@ def enlarge(job, directory):
     taps = array("f", [0.0] * (size * size))
     taps[0], taps[size + 2] = 0.75, 0.25  # where it is can be seen in the layer
     (directory / "kernel.f32").write_bytes(taps.tobytes())
+    report = {"kernel_source": "simple", "confidence": 0.72, "confidence_sentence": "The kernel is well supported."}
     image = {"file": "result.f32", "width": width * scale, "height": height * scale, "channels": channels}
-    say(type="result", id=job["id"], image=image, kernel={"file": "kernel.f32", "size": size}, report={})
+    say(type="result", id=job["id"], image=image, kernel={"file": "kernel.f32", "size": size}, report=report)
 
 
 def main():
@@ -55,18 +57,27 @@ def main():
         directory = Path("/tmp/full") if name == "stub-full" else Path(folder)
         protocol = 99 if name == "stub-newer" else 1
         say(type="hello", protocol=protocol, engine="0.1.0", pid=os.getpid(), directory=str(directory), log="")
-        job = json.loads(sys.stdin.readline() or "{}")
-        if not job:
-            return
-        say(type="progress", id=job["id"], phase="finish", step=1, total=2, fraction=0.5, seconds_left=1.0)
-        if name == "stub-killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if name == "stub-memory":
-            hint = "Use a smaller part of the photo."
-            say(type="error", id=job["id"], code="out_of_memory", message="The computer ran out of memory.", hint=hint)
-        else:
-            enlarge(job, directory)
-        sys.stdin.readline()
+        for line in sys.stdin:
+            message = json.loads(line)
+            if message["type"] == "job":
+                answer(name, message, directory)
+            elif message["type"] == "quit":
+                return
+
+
+def answer(name, job, directory):
+    (Path.home() / "job.json").write_text(json.dumps(job))
+    if "kernel" in job:
+        (Path.home() / "given.f32").write_bytes((directory / job["kernel"]["file"]).read_bytes())
+    say(type="progress", id=job["id"], phase="finish", step=1, total=2, fraction=0.5, seconds_left=1.0)
+    if name == "stub-killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "stub-memory" or (name == "stub-second" and (directory / "second").exists()):
+        hint = "Use a smaller part of the photo."
+        say(type="error", id=job["id"], code="out_of_memory", message="The computer ran out of memory.", hint=hint)
+    else:
+        (directory / "second").touch()
+        enlarge(job, directory)
 
 
 main()

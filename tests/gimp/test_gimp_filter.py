@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 INSIDE = Path(__file__).parent / "inside"
-FILES = ("placement", "failures", "engine")
+FILES = ("placement", "protection", "kernels", "failures", "engine")
 
 
 def checks() -> list[tuple[str, str]]:
@@ -51,6 +52,21 @@ def test_install_into_an_empty_home_and_gimp_has_it(gimp_home):
     told = (gimp_home / "install.txt").read_text()
     assert "GIMP 3.0" in told and "has it: Filters > Enhance > KernelFusion" in told
     assert (gimp_home / ".config/GIMP/3.0/plug-ins/kernelfusion/kernelfusion.py").stat().st_mode & 0o111
+
+
+def test_an_activated_environment_is_no_trouble(testbed, tmp_path):
+    """Its python3 has no gi; GIMP would take it for its plug-ins."""
+    variables = {"VIRTUAL_ENV": sys.prefix, "PATH": f"{sys.prefix}/bin:/usr/bin:/bin"}
+    told = testbed(tmp_path, "kf", "install-gimp", **variables)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "has it: Filters > Enhance" in told.stdout and "Restart a GIMP that is open." in told.stdout
+
+
+def test_a_read_only_folder_is_named(testbed, tmp_path):
+    """The checkout is mounted read-only in the testbed, and its administrator may not write to it either."""
+    told = testbed(tmp_path, "kf", "install-gimp", "--gimp-dir", INSIDE, COLUMNS="300")
+    assert told.returncode == 2 and "Traceback" not in told.stderr
+    assert f"The folder {INSIDE}/plug-ins/kernelfusion may not be written to." in told.stderr
 
 
 def test_the_testbed_leaves_no_mounts(testbed, gimp_home):

@@ -32,7 +32,9 @@ def seen(testbed, inside_folder, tmp_path_factory):
         with Image.open(example("windmill")) as photo:
             photo.crop((20, 30, 68, 70)).save(home / "mill.png")
         script = inside_folder / "window.py"
-        told = testbed(home, "python3", script, home / "mill.png", SECONDS, tiny(inside_folder), timeout=500)
+        told = testbed(
+            home, "python3", script, home / "mill.png", SECONDS, f"{tiny(inside_folder)} doubt=True", timeout=500
+        )
         if told.returncode == 0:
             break
     assert told.returncode == 0, told.stderr[-2000:]
@@ -46,6 +48,36 @@ def test_dialog_and_result(seen):
     for name in ("dialog_alone.png", "result.png"):
         with Image.open(home / name) as picture:
             assert len(picture.convert("RGB").getcolors(1 << 24)) > 50
+
+
+def colours(path) -> set:
+    with Image.open(path) as picture:
+        return {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
+
+
+def test_what_a_run_takes_is_said_before_it_and_a_smaller_one_is_offered(seen):
+    home, _ = seen
+    warning = (0xCC, 0x6A, 0x00)
+    assert warning in colours(home / "warned.png")  # the slowest preset, with a button that leads to ...
+    assert warning not in colours(home / "smaller.png")
+    assert warning not in colours(home / "dialog_alone.png")
+
+
+def test_help_is_the_guide(seen):
+    home, what = seen
+    assert what["guide"] == "shown"
+    assert len(colours(home / "guide.png")) > 20
+
+
+def test_success_is_said_without_a_box(seen):
+    _, what = seen
+    assert [title for title in what["windows"] if "GIMP Message" in title or title == "Message"] == []
+
+
+def test_the_result_is_named_after_its_source_and_not_closed_without_a_question(seen):
+    _, what = seen
+    assert what["result"].startswith("*mill ×4.xcf-")
+    assert "mill ×4" in what["question"]
 
 
 def test_repeat_last_asks_nothing_and_does_the_same(seen):

@@ -10,6 +10,7 @@ from pathlib import Path
 from gi.repository import Gimp
 from kit import (
     HEIGHT,
+    HOME,
     WIDTH,
     Pixels,
     call,
@@ -84,6 +85,45 @@ def check_grey_32_bit_same_size_in_a_selection():
             right += abs(result.at(x, y)[0] - source.at(x, y)[0])
             wrong += abs(result.at(x, y)[0] - source.at(x + 3, y)[0])
     expect(right < 0.8 * wrong, f"the part is not where it was: {right:.1f} against {wrong:.1f}")
+
+
+def check_python_files_of_the_home_folder_are_not_run():
+    """The engine starts in the home folder, where anything may lie."""
+    ran = HOME / "ran"
+    files = [HOME / name for name in ("random.py", "queue.py", "numpy/__init__.py", "kf_core/__init__.py")]
+    try:
+        for file in files:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"open({str(ran)!r}, 'w').close(); raise SystemExit(9)")
+        image, layer = make()
+        succeeded(call(image, [layer], engine=""))
+        expect(not ran.exists(), "a file of the home folder was run")
+    finally:
+        for file in files:
+            file.unlink()
+
+
+def check_a_kernel_is_used_again_on_another_photo_at_another_scale():
+    image, layer = make("U16_NON_LINEAR")
+    succeeded(call(image, [layer], engine="", result="new-layer", add_kernel=True))
+    other, photo = make("U16_NON_LINEAR", width=60, height=50)
+    begun = time.monotonic()
+    done = succeeded(call(other, [photo], engine="", kernel="last", scale=4, add_kernel=True))
+    equal((done.image.get_width(), done.image.get_height()), (240, 200), "the size")
+    equal(done.image.get_layers()[0].get_name(), "Kernel 24 × 24 (given)", "the name of the kernel")
+    resembles(Pixels(done.layer), Pixels(photo), 4)
+    expect(time.monotonic() - begun < 60, "it was recovered once more")
+
+
+def check_no_strength_is_the_plain_enlargement():
+    image, layer = make("U16_NON_LINEAR")
+    full = succeeded(call(image, [layer], engine="", seed=1))
+    none = succeeded(call(image, [layer], engine="", seed=1, strength=0))
+    half = succeeded(call(image, [layer], engine="", seed=1, strength=50))
+    a, b, c = (Pixels(each.layer).values for each in (full, none, half))
+    worst = max(abs((x + y) / 2 - z) for x, y, z in zip(a, b, c, strict=True))
+    expect(worst < 1e-3, f"half the strength is off by {worst:.4f}")
+    expect(max(abs(x - y) for x, y in zip(a, b, strict=True)) > 0.01, "the strength changes nothing")
 
 
 def check_the_engines_own_sentences_arrive():

@@ -45,11 +45,9 @@ def check_values_out_of_range():
         refused(image, [layer], str(value), status="calling-error", **{name: value})
 
 
-def check_no_layer_several_layers_and_no_layer_at_all():
+def check_no_layer_and_what_is_no_layer():
     image, layer = make()
-    other = add_layer(image, "other", 40, 40)
     refused(image, [], "No layer", status="calling-error")
-    refused(image, [layer, other], "2 layers", "visible", status="calling-error")
     channel = Gimp.Channel.new(image, "channel", 48, 40, 50.0, Gegl.Color.new("red"))
     image.insert_channel(channel, None, 0)
     refused(image, [channel], "channel", status="calling-error")

@@ -1,5 +1,6 @@
 """What the checks inside GIMP share: making images, calling the filter, looking at pixels. Standard library and gi."""
 
+import json
 import os
 import sys
 import time
@@ -30,17 +31,64 @@ class Outcome:
 def call(image, drawables, engine="stub", run_mode=Gimp.RunMode.NONINTERACTIVE, **arguments):
     """Runs the filter; engine "" is the installed one, with a setting that takes seconds."""
     procedure = Gimp.get_pdb().lookup_procedure("plug-in-kernelfusion")
-    config = procedure.create_config()
+    config = configured(engine, arguments)
     config.set_property("image", image)
     config.set_property("run-mode", run_mode)
     config.set_core_object_array("drawables", drawables)
+    return Outcome(procedure.run(config))
+
+
+def during(action, image, drawables, engine="stub", **arguments):
+    """The filter's own run in this process, with `action` in the middle, when the engine has the pixels.
+
+    As of a user who works on while it computes: the filter called through GIMP would make this script wait.
+    """
+    folder = str(HOME / ".config/GIMP/3.0/plug-ins/kernelfusion")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # before this folder, which has an engine.py of its own
+    import engine as engines
+    import options as choices
+    import run
+
+    config = configured(engine, arguments)
+    waits = run.wait
+
+    def wait(process, of):
+        action()
+        return waits(process, of)
+
+    run.wait = wait
+    try:
+        with engines.Engines() as started:
+            return run.enlarge(image, drawables, choices.Options(config, image), started, False)
+    finally:
+        run.wait = waits
+
+
+def configured(engine, arguments):
+    """A config of the filter with these arguments; without any, those of a quick run."""
+    config = Gimp.get_pdb().lookup_procedure("plug-in-kernelfusion").create_config()
     arguments.setdefault("advanced", TINY)
     arguments.setdefault("device", "cpu")
     arguments.setdefault("scale", 2)
     config.set_property("engine", str(stub(engine)) if engine.startswith("stub") else engine)
     for name, value in arguments.items():
         config.set_property(name.replace("_", "-"), value)
-    return Outcome(procedure.run(config))
+    return config
+
+
+def job():
+    """What the stub was asked for last."""
+    return json.loads((HOME / "job.json").read_text())
+
+
+def looks(image, x, y):
+    """The colour of the visible image there, effects and masks and modes included."""
+    seen = Gimp.Layer.new_from_visible(image, image, "seen")
+    try:
+        return Pixels(seen).at(x, y)
+    finally:
+        seen.delete()
 
 
 def stub(name):

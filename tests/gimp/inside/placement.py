@@ -202,6 +202,52 @@ def check_visible_image():
     equal((done.layer.get_width(), done.layer.get_height()), (90, 80), "its size")
 
 
+def check_all_selected_layers():
+    """Each is enlarged; they keep their places, and their order whatever the order of the call."""
+    image, low = make("U16_NON_LINEAR", width=90, height=80)
+    high = add_layer(image, "high", WIDTH, HEIGHT, alpha=True)
+    high.set_offsets(30, 20)
+    add_layer(image, "not selected", 40, 40)
+    before = [Pixels(low), Pixels(high)]
+    for layers in ([low, high], [high, low]):
+        done = succeeded(call(image, layers, add_kernel=True))
+        names = [layer.get_name() for layer in done.image.get_layers()]
+        kernels = [name for name in names if name.startswith("Kernel")]
+        equal([name for name in names if name not in kernels], ["high", "photo"], "the layers of the new image")
+        equal([name.split(" of ")[1] for name in kernels], ["high", "photo"], "the kernels")
+        equal((done.image.get_width(), done.image.get_height()), (180, 160), "the canvas")
+        new = {layer.get_name(): layer for layer in done.image.get_layers()}
+        equal(tuple(new["high"].get_offsets())[1:], (60, 40), "the offset of the upper")
+        equal(tuple(new["photo"].get_offsets())[1:], (0, 0), "the offset of the lower")
+        halved_and_enlarged(Pixels(new["photo"]), before[0], 2, 1e-3)
+        halved_and_enlarged(Pixels(new["high"]), before[1], 2, 1e-3)
+        equal(len(done.image.get_selected_layers()), 2, "the selected layers")
+        done.image.delete()
+
+    succeeded(call(image, [high, low], result="new-layer"))
+    names = [layer.get_name() for layer in image.get_layers()]
+    equal(names, ["not selected", "high ×2", "high", "photo ×2", "photo"], "the layers")
+    succeeded(call(image, [high, low], result="same-size"))
+    close(Pixels(high).at(20, 20)[:3], [value / 2 for value in before[1].at(20, 20)[:3]], 1e-3, "the upper")
+    close(Pixels(low).at(5, 5), [value / 2 for value in before[0].at(5, 5)], 1e-3, "the lower")
+
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 10, 10, 50, 40)
+    done = succeeded(call(image, [high, low]))
+    equal((done.image.get_width(), done.image.get_height()), (100, 80), "the canvas of what is selected")
+    new = {layer.get_name(): layer for layer in done.image.get_layers()}
+    equal(tuple(new["high"].get_offsets())[1:], (40, 20), "the offset of the upper's selected part")
+    equal((new["high"].get_width(), new["high"].get_height()), (60, 60), "its size")
+
+
+def check_what_is_finished_is_kept_when_a_later_layer_fails():
+    image, low = make("U16_NON_LINEAR")
+    high = add_layer(image, "high", WIDTH, HEIGHT)
+    outcome = call(image, [low, high], engine="stub-second", result="new-layer")
+    equal(outcome.status, "execution-error", "the status")
+    expect("ran out of memory" in outcome.sentence and "1 of 2 layers are done." in outcome.sentence, outcome.sentence)
+    equal([layer.get_name() for layer in image.get_layers()], ["high", "photo ×2", "photo"], "the layers")
+
+
 def check_indexed():
     image, layer = make()
     image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 20, False, False, "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 HOME = Path.home()
 SIZE = (1200, 800)
+WARNING = "#cc6a00"
 CANCEL_BUTTON = (919, 781)  # of a window as large as the screen
 NO_DISTRACTIONS = '(show-welcome-dialog no)\n(check-updates no)\n(last-release-timestamp 0)\n(theme "Default")\n'
 seen, known = {}, {}
@@ -55,6 +56,20 @@ def wait(condition, seconds, what):
 
 def picture(name, of="root"):
     subprocess.run(["import", "-window", of, str(HOME / name)], check=True)
+
+
+def differs(name, of):
+    """Whether the window looks otherwise than in that picture."""
+    picture("now.png", of)
+    found = subprocess.run(
+        ["compare", "-metric", "AE", str(HOME / name), str(HOME / "now.png"), "null:"], capture_output=True
+    )
+    return found.returncode != 0
+
+
+def has_colour(of, colour):
+    picture("now.png", of)
+    return colour in output("convert", str(HOME / "now.png"), "-depth", "8", "-unique-colors", "txt:").lower()
 
 
 def tell(**what):
@@ -149,12 +164,35 @@ def drive(seconds, advanced):
     key("shift+ctrl+j")  # the image fills the window
     before = title()
 
-    # A run with the kernel as a layer: the result is a new image.
+    # What it will take is said before OK: in colour where that is long, with a smaller run to switch to.
     dialog = open_dialog()
     key("alt+e")
     time.sleep(0.5)
+    picture("asking.png", dialog)
+    wait(lambda: len(engines()) >= 2, 20, "the start of the engine for the estimate")
+    wait(lambda: differs("asking.png", dialog), 60, "the estimate")
     picture("dialog.png")
     picture("dialog_alone.png", dialog)
+    key("alt+p", "Down", "Down")  # the slowest preset
+    wait(lambda: has_colour(dialog, WARNING), 20, "the warning")
+    time.sleep(0.5)
+    picture("warned.png", dialog)
+    key("alt+w")
+    wait(lambda: not has_colour(dialog, WARNING), 20, "the smaller run")
+    time.sleep(0.5)
+    picture("smaller.png", dialog)
+    key("alt+p", "Home")
+    key("alt+h")
+    guide = wait(lambda: window("guide to the filter"), 10, "the guide")
+    time.sleep(0.5)
+    picture("guide.png", guide)
+    subprocess.run(["xdotool", "windowactivate", "--sync", guide], check=True)
+    key("Escape")
+    wait(lambda: window("guide to the filter") is None, 10, "the end of the guide")
+    subprocess.run(["xdotool", "windowactivate", "--sync", dialog], check=True)
+    tell(guide="shown")
+
+    # A run with the kernel as a layer: the result is a new image.
     if advanced:
         key("alt+d")
         time.sleep(0.7)
@@ -176,10 +214,18 @@ def drive(seconds, advanced):
     key("shift+ctrl+j")
     time.sleep(1.5)
     picture("result.png")
-    tell(result=title())
+    tell(result=title(), windows=titles())
     wait(lambda: not engines(), 5, "the end of the engine")
     if os.environ.get("KF_PICTURES_ONLY"):  # for the documentation: a longer run, and nothing after it
         return
+
+    # It is not saved yet, so it is not closed without a question.
+    key("ctrl+w")
+    question = wait(lambda: window("^Close "), 10, "the question before closing")
+    picture("close.png")
+    tell(question=output("xdotool", "getwindowname", question).strip())
+    key("Escape")
+    wait(lambda: window("^Close ") is None, 10, "the end of the question")
 
     # Repeat Last, on the first image: the same arguments without a dialog, and a third image.
     subprocess.run(["xdotool", "windowactivate", "--sync", main_window()], check=True)

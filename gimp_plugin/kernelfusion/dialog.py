@@ -1,0 +1,230 @@
+"""The dialog."""
+
+import gi
+
+gi.require_version("Gtk", "3.0")
+gi.require_version("GimpUi", "3.0")
+from common import Failure  # noqa: E402 - after the versions are chosen
+from estimator import Estimator  # noqa: E402
+from gi.repository import GimpUi, GLib, GObject, Gtk  # noqa: E402
+from guide import show_guide  # noqa: E402
+from limits import (  # noqa: E402
+    DEVICES,
+    KERNELS,
+    MOST,
+    PRESETS,
+    RESULTS,
+    SCALES,
+    USES,
+    largest_kernel,
+    nearest_kernel,
+    usual_kernel,
+)
+from options import Options  # noqa: E402
+from source import sizes  # noqa: E402
+
+TITLE = "KernelFusion Super-Resolution"
+COLOURS = {"warning": "#cc6a00", "error": "#e03a2c"}  # to be read on light and dark themes
+BOTH = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
+
+
+def ask(procedure, config, image, drawables, engines):
+    """Shows the dialog. False: the user does not want to."""
+    GimpUi.init("kernelfusion")
+    return Dialog(procedure, config, image, drawables, engines).run()
+
+
+class Dialog:
+    def __init__(self, procedure, config, image, drawables, engines):
+        self.procedure, self.config, self.image, self.drawables = procedure, config, image, drawables
+        self.dialog = GimpUi.ProcedureDialog.new(procedure, config, TITLE)
+        self.size = Gtk.Label(xalign=0.0)
+        self.costs = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=52, width_chars=36)
+        self.offer = Gtk.Button(no_show_all=True, halign=Gtk.Align.START, use_underline=True)
+        self.offered = None
+        self.offer.connect("clicked", self._take_offer)
+        self.estimator = Estimator(engines, self._show_costs)
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
+        box.add(self._main())
+        expander = Gtk.Expander(label="_Details", use_underline=True)
+        expander.add(self._details())
+        box.add(expander)
+        for widget in (self.costs, self.offer):
+            box.add(widget)
+        box.show_all()
+        self.dialog.get_content_area().pack_start(box, True, True, 0)
+        self._own_help()
+        self._changed()
+        config.connect("notify", self._changed)
+
+    def run(self):
+        try:
+            return self.dialog.run()
+        finally:
+            self.estimator.stop()
+            self.dialog.destroy()
+
+    # -- what is in it
+
+    def _main(self):
+        scale = Gtk.ComboBoxText()
+        for each in SCALES:
+            scale.append(str(each), f"{each} times")
+        self.config.bind_property(
+            "scale", scale, "active-id", BOTH, lambda _, value: str(value), lambda _, text: int(text or SCALES[0])
+        )
+        main = self._table(
+            [
+                ("scale", scale),
+                ("preset", self._combo("preset", PRESETS)),
+                ("use", self._combo("use", USES)),
+                ("result", self._combo("result", RESULTS)),
+                ("kernel", self._combo("kernel", KERNELS)),
+                ("kernel-file", self._kernel_file()),
+                ("strength", self._strength()),
+            ]
+        )
+        main.attach(self.size, 1, 7, 1, 1)
+        kernel = Gtk.CheckButton(label=self.procedure.find_argument("add-kernel").nick, use_underline=True)
+        kernel.set_tooltip_text(self.procedure.find_argument("add-kernel").blurb)
+        self.config.bind_property("add-kernel", kernel, "active", BOTH)
+        main.attach(kernel, 0, 8, 2, 1)
+        return main
+
+    def _details(self):
+        more = self._table(
+            [
+                ("kernel-size", self._kernel_size()),
+                ("seed", self._number("seed", 0, MOST)),
+                ("device", self._combo("device", DEVICES)),
+                ("engine", self._entry("engine", "as installed")),
+                ("advanced", self._entry("advanced", "NAME=VALUE …")),
+            ]
+        )
+        more.set_margin_start(12)
+        return more
+
+    def _table(self, rows):
+        grid = Gtk.Grid(column_spacing=6, row_spacing=6)
+        for row, (name, widget) in enumerate(rows):
+            argument = self.procedure.find_argument(name)
+            label = Gtk.Label(label=argument.nick, use_underline=True, xalign=0.0, mnemonic_widget=widget)
+            widget.set_tooltip_text(argument.blurb)
+            widget.set_hexpand(True)
+            if widget.get_no_show_all():
+                label.set_no_show_all(True)
+                widget.bind_property("visible", label, "visible", GObject.BindingFlags.SYNC_CREATE)
+            grid.attach(label, 0, row, 1, 1)
+            grid.attach(widget, 1, row, 1, 1)
+        return grid
+
+    def _combo(self, name, labels):
+        widget = Gtk.ComboBoxText()
+        for key, label in labels.items():
+            widget.append(key, label)
+        self.config.bind_property(name, widget, "active-id", BOTH)
+        return widget
+
+    def _number(self, name, low, high, step=1):
+        widget = Gtk.SpinButton.new_with_range(low, high, step)
+        widget.set_activates_default(True)
+        self.config.bind_property(name, widget, "value", BOTH)
+        return widget
+
+    def _entry(self, name, placeholder):
+        widget = Gtk.Entry(width_chars=34, activates_default=True, placeholder_text=placeholder)
+        self.config.bind_property(name, widget, "text", BOTH)
+        return widget
+
+    def _strength(self):
+        widget = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0, 100, 5)
+        widget.set_value_pos(Gtk.PositionType.RIGHT)
+        self.config.bind_property("strength", widget.get_adjustment(), "value", BOTH)
+        return widget
+
+    def _kernel_file(self):
+        """Shown only where the kernel is one from a file."""
+        button = Gtk.FileChooserButton.new("A kernel, as 'kf kernel' writes it", Gtk.FileChooserAction.OPEN)
+        button.set_no_show_all(True)
+        only = Gtk.FileFilter()
+        only.set_name("Kernels (.npy)")
+        only.add_pattern("*.npy")
+        button.add_filter(only)
+        if chosen := self.config.get_property("kernel-file"):
+            button.set_filename(chosen)
+        button.connect("file-set", lambda _: self.config.set_property("kernel-file", button.get_filename() or ""))
+        self.config.connect("notify::kernel", lambda *_: button.set_visible(self._from_file()))
+        button.set_visible(self._from_file())
+        return button
+
+    def _from_file(self):
+        return self.config.get_property("kernel") == "file"
+
+    def _kernel_size(self):
+        """A number that steps over what does not fit the scale."""
+        widget = self._number("kernel-size", 0, largest_kernel(SCALES[-1]), 2)
+        before = [self.config.get_property("kernel-size")]
+
+        def fit(*_):
+            scale, size = self.config.get_property("scale"), int(widget.get_value())
+            widget.set_range(0, largest_kernel(scale))
+            fitting = nearest_kernel(size, scale, before[0])
+            before[0] = fitting
+            if fitting != size:
+                widget.set_value(fitting)
+            widget.set_tooltip_text(
+                f"0: automatic ({usual_kernel(scale)}); else {scale} to {largest_kernel(scale)}, "
+                f"{'odd' if scale % 2 else 'even'}"
+            )
+
+        widget.connect("value-changed", fit)
+        self.config.connect("notify::scale", fit)
+        fit()
+        return widget
+
+    # -- what it says
+
+    def _changed(self, *_):
+        """Something was chosen: the size of the result, and what the run will take."""
+        try:
+            options = Options(self.config, self.image)
+            found = sizes(self.image, self.drawables, options)
+        except Failure as failure:
+            self.estimator.forget()
+            self.size.set_text("")
+            self._show_costs(str(failure), "error", None)
+            return
+        factor = 1 if options.result == "same-size" else options.scale
+        (width, height), _ = found[-1]
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        self.size.set_text(f"{width} × {height} → {width * factor} × {height * factor} pixels{more}")
+        self.estimator.ask([seen for _, seen in found], options)
+
+    def _show_costs(self, text, kind, offer):
+        safe = GLib.markup_escape_text(text)
+        self.costs.set_markup(f'<span foreground="{COLOURS[kind]}">{safe}</span>' if kind else safe)
+        self.offered = offer
+        if offer is not None:
+            current = {name: self.config.get_property(name) for name in offer}
+            words = [f"preset {PRESETS[offer['preset']]}"] if offer["preset"] != current["preset"] else []
+            words += [f"scale {offer['scale']}"] if offer["scale"] != current["scale"] else []
+            self.offer.set_label("S_witch to " + ", ".join(words))
+        self.offer.set_visible(offer is not None)
+
+    def _take_offer(self, _):
+        for name, value in (self.offered or {}).items():
+            self.config.set_property(name, value)
+
+    def _own_help(self):
+        """GIMP's Help button would look for a manual on the net; the filter's own lies beside it."""
+        theirs = self.dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+        if theirs is None:
+            return
+        box = theirs.get_parent()
+        box.remove(theirs)
+        button = Gtk.Button(label="_Help", use_underline=True)
+        button.connect("clicked", lambda _: show_guide(self.dialog))
+        box.add(button)
+        if isinstance(box, Gtk.ButtonBox):
+            box.set_child_secondary(button, True)
+        button.show()
