@@ -35,3 +35,11 @@ def hub_constants(fake_hub, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     close_session()
     return constants
+
+
+@pytest.fixture
+def kf(capsys, monkeypatch):
+    """`kf ...` in this process, around an engine that enlarges plainly."""
+    from in_process import Kf
+
+    return Kf(capsys, monkeypatch)

@@ -140,7 +140,7 @@ def test_unknown_command():
         ("oblong.npy", np.ones((24, 22))),
         ("nan.npy", np.full((24, 24), np.nan)),
         ("zero.npy", np.zeros((24, 24))),
-        ("odd.npy", np.ones((23, 23))),
+        ("large.npy", np.ones((70, 70))),
         ("complex.npy", np.ones((24, 24), dtype=complex)),
         ("pickle.npy", np.array([[None]])),
     ],

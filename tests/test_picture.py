@@ -212,8 +212,11 @@ BAD = {  # name of the file: (its bytes, a word of the message)
     "moving.webp": (frames("WEBP"), "2 pictures"),
     "small.png": (saved(RGB.resize((31, 50))), "31 x 50"),
     "flat.jpg": (saved(RGB.resize((90, 20)), "JPEG"), "90 x 20"),
-    "renamed.png": (saved(RGB, "GIF"), "GIF"),
-    "bitmap.bmp": (saved(RGB, "BMP"), "BMP"),
+    "renamed.png": (saved(RGB, "PPM"), "PPM"),
+    "moving.gif": (saved(RGB, "GIF", save_all=True, append_images=[GREY]), "2 pictures"),
+    "cut.gif": (saved(RGB, "GIF")[:-300], "damaged"),
+    "cut.bmp": (saved(RGB, "BMP")[:-900], "damaged"),
+    "cut.jp2": (saved(RGB, "JPEG2000")[:60], "damaged"),
     "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(50), "HEIC"),
 }
 

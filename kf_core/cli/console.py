@@ -137,6 +137,12 @@ def announce(*paths: Path | None) -> None:
             typer.echo(os.fsencode(path))
 
 
+def warn(*sentences: str) -> None:
+    """Says on stderr what people should know of a result that was made all the same."""
+    for sentence in sentences:
+        print(f"note: {sentence}", file=sys.stderr)
+
+
 def tell_confidence(report: dict[str, Any], quiet: bool) -> None:
     """Says on stderr how far the result can be believed, where the engine doubted it."""
     if not quiet and report.get("confidence") is not None:

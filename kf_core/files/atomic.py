@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -45,8 +46,22 @@ def check_writable_folder(path: str | os.PathLike[str]) -> None:
         # Trying is the only test that holds for administrators, read-only disks and Windows alike.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
+        try:
+            # The very name too: how long it may be, and of which letters, only the disk knows.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            return
+        os.unlink(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def free_space(path: str | os.PathLike[str]) -> int | None:
+    """Bytes that are free where `path` would be written; None where the system does not say."""
+    try:
+        return shutil.disk_usage(Path(os.path.realpath(path)).parent).free
+    except OSError:
+        return None
 
 
 def _check_target(path: Path) -> None:
@@ -63,5 +78,8 @@ def _cannot_write(path: Path, error: OSError) -> CannotWrite:
         return CannotWrite(f"'{path.name}' could not be written: the disk is full.", "Make room, or write elsewhere.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return CannotWrite(f"'{path.name}' may not be written to '{path.parent}'.", "Choose a folder of your own.")
+    if error.errno == errno.ENAMETOOLONG:
+        shown = path.name if len(path.name) < 60 else f"{path.name[:40]}…{path.suffix}"
+        return CannotWrite(f"The name '{shown}' is too long for the disk.", "Give a shorter one.")
     reason = (error.strerror or str(error)).lower()
     return CannotWrite(f"'{path.name}' could not be written to '{path.parent}': {reason}.", "Write it somewhere else.")

@@ -1,58 +1,44 @@
-"""Pixels of 16 bits, which Pillow silently reads as 8: by OpenImageIO, imported when a file needs it."""
+"""Pixels that Pillow reads not at all, or silently as 8 bits: by OpenImageIO, imported when a file needs it."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kf_core.errors import BadPicture
+from kf_core.errors import BadPicture, TooLarge
 
-_MISSING = "Install the package openimageio, or save the photo with 8 bits per colour."
+_MISSING = "Install the package openimageio, or save the photo as a PNG with 8 bits per colour."
+LARGEST = 2**28  # samples that are unpacked at all
 
 
-def read_deep(path: Path) -> np.ndarray:
-    """(H, W, channels) uint16 of a 16-bit PNG or TIFF, not yet turned upright. Raises BadPicture."""
-    oiio = _openimageio(path.name)
-    image = oiio.ImageInput.open(os.fspath(path))
-    pixels = image.read_image(format=oiio.UINT16) if image else None
-    oiio.geterror()  # said in our words below; left alone it would be printed
+def read_deep(path: Path, bits: int = 16) -> np.ndarray | None:
+    """(H, W, channels) as stored, not yet turned upright: uint16, or uint8 where `bits` are 8 or fewer.
+
+    None where OpenImageIO cannot read it either. Transparency is left as the file has it. Raises BadPicture.
+    """
+    oiio = _openimageio(path.name, bits)
+    asked = oiio.ImageSpec()
+    asked.attribute("oiio:UnassociatedAlpha", 1)
+    image, pixels = oiio.ImageInput.open(os.fspath(path), asked), None
     if image:
+        spec = image.spec()
+        if spec.width * spec.height * max(spec.nchannels, 3) > LARGEST:
+            image.close()
+            raise TooLarge(f"'{path.name}' has far too many pixels to be enlarged.", "Crop it first.")
+        if image.seek_subimage(1, 0) and image.format_name() == "tiff":
+            image.close()
+            raise BadPicture(
+                f"'{path.name}' holds more than one picture.", "Save the one you mean as a file of its own."
+            )
+        image.seek_subimage(0, 0)
+        pixels = image.read_image(format=oiio.UINT16 if bits > 8 else oiio.UINT8)
         image.geterror()
         image.close()
-    if pixels is None:
-        raise BadPicture(f"'{path.name}' is damaged or incomplete.", "Copy it again from where it came from.")
-    return np.asarray(pixels)
-
-
-def encode_deep(pixels: np.ndarray, suffix: str, profile: bytes | None, dpi: tuple[float, float] | None) -> bytes:
-    """A file of uint16 pixels (H, W) or (H, W, 3), as `suffix` (.png, .tif) names it."""
-    oiio = _openimageio(f"*{suffix}")
-    height, width, channels = (*pixels.shape, 1)[:3]
-    spec = oiio.ImageSpec(width, height, channels, oiio.UINT16)
-    if profile:
-        spec.attribute("ICCProfile", oiio.TypeDesc(f"uint8[{len(profile)}]"), np.frombuffer(profile, np.uint8))
-    if dpi:
-        spec.attribute("XResolution", float(dpi[0]))
-        spec.attribute("YResolution", float(dpi[1]))
-        spec.attribute("ResolutionUnit", "in")
-    if suffix != ".png":
-        spec.attribute("compression", "zip")
-    with tempfile.TemporaryDirectory() as folder:  # it writes to names only
-        path = os.path.join(folder, f"picture{suffix}")
-        out = oiio.ImageOutput.create(path)
-        if not (
-            out
-            and out.open(path, spec)
-            and out.write_image(np.ascontiguousarray(pixels).reshape(height, width, channels))
-            and out.close()
-        ):
-            reason = out.geterror() if out else oiio.geterror()
-            raise OSError(reason)
-        return Path(path).read_bytes()
+    oiio.geterror()  # said in our words; left alone it would be printed
+    return None if pixels is None else np.asarray(pixels)
 
 
 def eight_bit(pixels: np.ndarray) -> np.ndarray:
@@ -71,9 +57,10 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _openimageio(name: str) -> Any:
+def _openimageio(name: str, bits: int) -> Any:
     try:
         import OpenImageIO
     except ImportError:
-        raise BadPicture(f"'{name}' has 16 bits per colour, and what reads those is not installed.", _MISSING) from None
+        what = f"has {bits} bits per colour" if bits > 8 else "is stored in an unusual way"
+        raise BadPicture(f"'{name}' {what}, and what reads that is not installed.", _MISSING) from None
     return OpenImageIO

@@ -55,6 +55,12 @@ def side_by_side(
     return np.array(sheet)
 
 
+def sheet_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) at least of the sheet that side_by_side makes of a result (height, width)."""
+    text = _text_size(height)
+    return text + height + 5 * text // 2, 3 * width + height + 5 * text
+
+
 def contact_sheet(
     rows: Sequence[Sequence[np.ndarray | None]],
     headings: Sequence[str],
