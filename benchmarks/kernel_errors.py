@@ -26,6 +26,7 @@ from kf_core import Settings, load_prior
 from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.atomic import write_atomically
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, wiener_mismatch
@@ -86,7 +87,9 @@ def main() -> None:
             kernel, row = spoil(truth), {}
             for weight in WEIGHTS:
                 run = Run(lr.device, torch.Generator().manual_seed(0), Monitor())
-                image = restore(lr, UniformBlur(kernel, SCALE, "canvas"), denoiser, schedule, finish, run, weight)
+                image = restore(
+                    Photo(lr), UniformBlur(kernel, SCALE, "canvas"), denoiser, schedule, finish, run, weight
+                )
                 row[f"gain at {weight}"] = psnr(to_array(image, case.hr), case.hr) - baseline
             row |= {"cosine": cosine_similarity(kernel, truth), "mismatch": wiener_mismatch(kernel, truth, SCALE)}
             rows[name].append(row)

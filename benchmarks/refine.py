@@ -21,6 +21,7 @@ from kf_core import load_prior
 from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels import refine
+from kf_core.photo import Photo
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
@@ -57,7 +58,7 @@ def main() -> None:
         for along in (True, False):
             with mock.patch.object(refine, "shifted", refine.shifted if along else lambda image, *_: image):
                 run = Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
-                found.append(refine.refine_kernel(lr, start, SCALE, denoiser, denoiser.schedule, settings, run))
+                found.append(refine.refine_kernel(Photo(lr), start, SCALE, denoiser, denoiser.schedule, settings, run))
         rows.append([scores(kernel, truth) for kernel in (start, *found)])
         cells = " | ".join(f"{plain:.3f} ({best:.3f})" for plain, best in rows[-1])
         print(f"| {case.name} | {cells} |", flush=True)

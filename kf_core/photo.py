@@ -1,12 +1,29 @@
-"""The photo as the stages see it."""
+"""The photo as the stages see it, and the way there and back from an array of pixels.
+
+The engine works on values from -1 to 1. Its networks, its measures of noise and its limits were made for photographs
+that fill that range; a fog, a dark scene, or 12-bit data in a 16-bit file do not. So one affine map, the same for all
+colours, takes the photo there and the result back: super_resolve(a x + b) is a super_resolve(x) + b.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
-from kf_core.physics.grid import Box, cut, informative_crop
+from kf_core.physics.grid import Box, bicubic, cut, informative_crop
+from kf_core.pixels import array_like, checked_pixels, value_range
+
+TAIL = 0.005  # share of the values at each end that do not decide the range: lamps, specks, dead pixels
+HEADROOM = 0.05  # of the range of the others, left free at each end
+FARTHEST = 2.0  # what lies farther out than this is carried past the engine, and no image goes beyond
+FLAT = 1e-6  # of the range of the file: a photo that varies less has no contrast to speak of
+PLATEAU = 8  # so many values at the very end of the range, and twice as many as next to it, are taken for clipped
+STEEP, STEEP_WITHIN = 0.5, 2  # difference, in units of the range from -1 to 1, and within how many pixels
+NEARLY = 0.008  # in units of the range from -1 to 1, a grey level: so close to the end counts as at it
 
 
 @dataclass(frozen=True)
@@ -14,16 +31,54 @@ class Photo:
     """An LR photo on the run's device.
 
     Attributes:
-        pixels: (1, 3, h, w) in [-1, 1]; of a grey photo the three are the same.
+        pixels: (1, 3, h, w), most of it in [-1, 1]; of a grey photo the three are the same.
         crop: the part that the kernel is sought on; None: the whole.
-        noise: standard deviation of its noise in grey levels of 0..255; None: not measured.
+        noise: standard deviation of its noise, in grey levels of 127.5 to a unit of `pixels`; None: not measured.
         range: the values in the caller's array that became -1 and 1.
+        limits: what its file can hold, in the units of `pixels`.
+        clipped: (1, 3, h, w), 1 where a value is at the upper end of what the camera or file could hold, and may have
+            been larger, -1 at the lower end, else 0; None: nowhere.
+        excess: what was cut off `pixels` because it lies far out (a lamp in a high dynamic range photo); None: nothing.
     """
 
     pixels: Tensor
     crop: Box | None = None
     noise: float | None = None
     range: tuple[float, float] = (0.0, 1.0)
+    limits: tuple[float, float] = (-1.0, 1.0)
+    clipped: Tensor | None = None
+    excess: Tensor | None = None
+
+    @classmethod
+    def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
+        """The photo of an array that super_resolve takes. Raises BadPicture.
+
+        Args:
+            stretch: map the photo's own range of values to [-1, 1], rather than that of its dtype.
+        """
+        values = checked_pixels(image)
+        low, high = usual_range(values) if stretch else value_range(image)
+        black, white = value_range(image)
+        if image.dtype.kind == "f":
+            black, white = min(black, float(values.min())), max(white, float(values.max()))
+        scale = 2 / (high - low)
+        everything = torch.from_numpy((values * scale - (1 + low * scale)).astype(np.float32)).to(device)
+        limits = (black - low) * scale - 1, (white - low) * scale - 1
+        pixels = everything.clamp(-FARTHEST, FARTHEST)
+        excess = everything - pixels if bool((everything != pixels).any()) else None
+        clipped = clipped_values(pixels) if stretch else None
+        if stretch and excess is not None:  # cut off here and now
+            clipped = excess.sign() + torch.where(excess == 0, 0.0 if clipped is None else clipped, 0.0)
+        return cls(pixels, range=(low, high), limits=limits, clipped=clipped, excess=excess)
+
+    def to_array(self, image: Tensor, like: np.ndarray) -> np.ndarray:
+        """The image (1, 3, H, W) in the caller's values, dtype and number of channels."""
+        if self.excess is not None:
+            height, width = image.shape[-2:]
+            image = image + bicubic(self.excess, height, width, limits=(-np.inf, np.inf))
+        low, high = self.range
+        values = low + (image.clamp(*self.limits)[0].double().cpu().numpy() + 1) * ((high - low) / 2)
+        return array_like(values, like)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,8 +92,39 @@ class Photo:
     @property
     def part(self) -> Photo:
         """The crop as a photo of its own."""
-        return self if self.crop is None else replace(self, pixels=cut(self.pixels, self.crop), crop=None)
+        if self.crop is None:
+            return self
+        parts = [None if each is None else cut(each, self.crop) for each in (self.clipped, self.excess)]
+        return replace(self, pixels=cut(self.pixels, self.crop), crop=None, clipped=parts[0], excess=parts[1])
 
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""
         return replace(self, crop=informative_crop(self.pixels, side))
+
+
+def usual_range(values: np.ndarray) -> tuple[float, float]:
+    """The values that become -1 and 1: those that most of the photo lies between, and a little more at each end."""
+    low, high = (float(value) for value in np.quantile(values, (TAIL, 1 - TAIL)))
+    if high - low <= FLAT * max(abs(low), abs(high), 1.0):
+        middle = (low + high) / 2
+        return middle - 1, middle + 1
+    more = HEADROOM * (high - low)
+    return low - more, high + more
+
+
+def clipped_values(pixels: Tensor) -> Tensor | None:
+    """Where values pile up at the very end of the range: 1 at the upper, -1 at the lower end, else 0; None: nowhere.
+
+    Only near steep edges, as of a lamp: the value may then have been far beyond the end. In a white sky or a black
+    shadow it was not, and where there is noise too, to leave out what it lifted beyond the end would favour the rest.
+    """
+    marks, side = torch.zeros_like(pixels), 2 * STEEP_WITHIN + 1
+    around = functional.pad(pixels, (STEEP_WITHIN,) * 4, mode="replicate")
+    highest, lowest = functional.max_pool2d(around, side, stride=1), -functional.max_pool2d(-around, side, stride=1)
+    for sign in (1, -1):
+        below = (sign * pixels).amax((2, 3), keepdim=True) - sign * pixels
+        there, next_to = below <= NEARLY, (below > NEARLY) & (below <= 2 * NEARLY)
+        count = there.sum((2, 3), keepdim=True)
+        plateau = (count >= PLATEAU) & (count >= 2 * next_to.sum((2, 3), keepdim=True))
+        marks += sign * (there & plateau & (highest - lowest > STEEP))
+    return marks if bool(marks.any()) else None

@@ -24,7 +24,7 @@ from kf_core.kernels.base import KernelEstimator
 from kf_core.kernels.given import GivenKernel, given_kernel
 from kf_core.photo import Photo
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
-from kf_core.pixels import as_pixels, to_array, to_tensor, value_range
+from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
@@ -75,7 +75,8 @@ def super_resolve(
     """Recovers the large image and the kernel that shrank it from one photo.
 
     Args:
-        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded: uint8, uint16, or float in [0, 1].
+        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded: uint8, uint16, or float; black
+            and white of a float photo are usually 0 and 1, values outside are kept.
         settings: `Settings.preset("fast")` if None.
         kernel: (K, K), the degradation where it is known; then only the image is recovered.
         prior: what load_prior returned, so that a server keeps its network; None: settings.patches.prior is loaded.
@@ -145,12 +146,13 @@ def _run(
     settings = replace(settings, kernel_size=check_kernel_size(size, settings.scale))
     device = devices.choose_device(settings.device)
     pixels = as_pixels(image)
-    whole = Photo(to_tensor(pixels).to(device), range=value_range(pixels))
+    whole = Photo.from_array(pixels, device, settings.stretch)
     kernel = None if kernel is None else kernel.to(device)
     run = Run(device, torch.Generator().manual_seed(settings.seed), monitor)
     try:
         with torch.random.fork_rng():
             photo = whole.cropped(settings.kernel_crop)
+            monitor.limits = photo.limits
             stages, about_prior = make_stages(photo, settings, kernel, prior, estimator, denoiser, run, want_image)
             state = State(photo, about_prior=about_prior)
             for stage in stages:
@@ -159,7 +161,7 @@ def _run(
         if is_out_of_memory(error):
             raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
         raise
-    result = None if state.image is None or not want_image else to_array(state.image, pixels)
+    result = None if state.image is None or not want_image else photo.to_array(state.image, pixels)
     report = make_report(state, settings, run, want_image)
     return SuperResolution(result, state.kernel.cpu().numpy().astype(np.float32), report)
 

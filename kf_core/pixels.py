@@ -20,22 +20,22 @@ def as_pixels(image: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
-def to_tensor(image: np.ndarray) -> Tensor:
-    """(1, 3, H, W) in [-1, 1]; grey is repeated. Raises BadInput."""
+def checked_pixels(image: np.ndarray) -> np.ndarray:
+    """(1, 3, H, W) float64 in the array's own values; grey is repeated. Raises BadInput."""
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise BadPicture(f"An array of shape {image.shape} is not a picture.", "Give (H, W) grey or (H, W, 3) RGB.")
     if image.dtype not in WHITE and image.dtype.kind != "f":
-        raise BadPicture(f"Pixels of type {image.dtype} are not supported.", "Give uint8, uint16, or float in [0, 1].")
+        raise BadPicture(f"Pixels of type {image.dtype} are not supported.", "Give uint8, uint16, or float.")
     if min(image.shape[:2]) < SMALLEST:
         raise TooSmall(
             f"The picture is {image.shape[1]} x {image.shape[0]} pixels, which is too small.",
             f"Give at least {SMALLEST} x {SMALLEST}: the kernel is learned from the photo's own patches.",
         )
-    if image.dtype.kind == "f" and not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= 1):
-        raise BadPicture("The picture has values outside 0 to 1.", "Scale float pictures to the range 0 to 1.")
-    values = image.astype(np.float32) * (2 / WHITE.get(image.dtype, 1)) - 1
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise BadPicture("The picture has values that are not numbers.", "Replace NaN and infinity first.")
+    values = image.astype(np.float64)
     values = np.repeat(values[:, :, None], 3, axis=2) if image.ndim == 2 else values
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
+    return np.ascontiguousarray(values.transpose(2, 0, 1))[None]
 
 
 def value_range(image: np.ndarray) -> tuple[float, float]:
@@ -43,9 +43,19 @@ def value_range(image: np.ndarray) -> tuple[float, float]:
     return 0.0, float(WHITE.get(image.dtype, 1))
 
 
+def to_tensor(image: np.ndarray) -> Tensor:
+    """(1, 3, H, W) in [-1, 1], black and white of the dtype at its ends; grey is repeated. Raises BadInput."""
+    return torch.from_numpy((checked_pixels(image) * (2 / value_range(image)[1]) - 1).astype(np.float32))
+
+
 def to_array(result: Tensor, like: np.ndarray) -> np.ndarray:
     """The inverse of to_tensor, in the dtype and number of channels of `like`."""
-    values = ((result[0].float().cpu() + 1) / 2).clamp(0, 1).numpy().transpose(1, 2, 0)
+    values = ((result[0].double().cpu() + 1) / 2).clamp(0, 1).numpy()
+    return array_like(values * value_range(like)[1], like)
+
+
+def array_like(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """(3, H, W) in the values of `like`, as an array of its dtype and number of channels."""
+    values = values.transpose(1, 2, 0)
     values = values.mean(axis=2) if like.ndim == 2 else values
-    white = WHITE.get(like.dtype)
-    return (values * white).round().astype(like.dtype) if white else values.astype(like.dtype)
+    return (values.round() if like.dtype in WHITE else values).astype(like.dtype)

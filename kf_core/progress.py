@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kf_core.errors import Cancelled, Diverged
@@ -43,6 +44,7 @@ class Monitor:
         plan: expected work of each stage of the run, in order, in any unit. A stage it lacks is taken to be all.
         labels: what each stage does, for people.
         region: (top, left, height, width) of the photo that the previews show.
+        limits: black and white of the photo's file, in the units of the engine's images.
     """
 
     progress: Callable[[Progress], None] | None = None
@@ -50,6 +52,7 @@ class Monitor:
     plan: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     region: tuple[int, int, int, int] | None = None
+    limits: tuple[float, float] = (-1.0, 1.0)
     seconds: dict[str, float] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
     _phase: str = ""
@@ -70,8 +73,7 @@ class Monitor:
         if self.progress is not None:
             shown = None
             if preview is not None:
-                region = self.region
-                shown = lambda: {**preview(), "region": region}  # noqa: E731
+                shown = partial(_shown, preview, self.region, self.limits)
             self._reached = max(self._reached, self._fraction(step, total))
             label = self.labels.get(phase, phase.replace("_", " "))
             self.progress(Progress(phase, step, total, label, self._reached, self._seconds_left(step, total), shown))
@@ -108,6 +110,15 @@ class Monitor:
         worked = done + now * (step - self._before) / total
         spent = sum(self.seconds[name] for name in self.seconds if name in self.plan)
         return here + (later * spent / worked if worked > 0 else 0.0)
+
+
+def _shown(
+    preview: Callable[[], dict[str, Any]], region: tuple[int, int, int, int] | None, limits: tuple[float, float]
+) -> dict[str, Any]:
+    """A stage's preview as the caller sees it: with the region, and 0 and 1 the black and white of the photo's file."""
+    found, (low, high) = preview(), limits
+    image = ((2 * found["image"] - 1 - low) / (high - low)).clip(0, 1)
+    return {**found, "image": image, "region": region}
 
 
 def preview(image: Any, kernel: Any) -> dict[str, Any]:

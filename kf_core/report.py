@@ -23,6 +23,8 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
     unexplained = state.residual
     if image is not None and unexplained is None:
         unexplained = residual(lr, image, estimate.kernel, settings.scale)
+    if unexplained is not None:  # in grey levels of the photo's file, of which 0 and 255 are black and white
+        unexplained *= 2 / (state.photo.limits[1] - state.photo.limits[0])
     report = {
         "versions": {
             "kernelfusion": __version__,

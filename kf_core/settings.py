@@ -144,6 +144,7 @@ class Settings:
     seed: int = setting(0, "one generator, seeded with it, makes all randomness", 0, 2**63 - 1)
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     kernel_crop: int = setting(0, "LR pixels per side of the crop the kernel is sought on; 0: the whole photo", 0)
+    stretch: bool = setting(False, "the range of values that the photo fills counts as full, not that of its file")
     doubt: bool = setting(
         False,
         "weigh the recovered kernel against simple ones, and mix its image with the bicubic enlargement by confidence",
@@ -296,6 +297,7 @@ PRESETS: dict[str, Settings] = {
     "fast": Settings(
         preset_name="fast",
         kernel_crop=112,
+        stretch=True,
         doubt=True,
         patches=_FROM_PRIOR,
         recovery=_WALK,
@@ -306,6 +308,7 @@ PRESETS: dict[str, Settings] = {
     "balanced": Settings(
         preset_name="balanced",
         kernel_crop=192,
+        stretch=True,
         doubt=True,
         patches=PatchSettings(prior="auto", steps=300, learning_rate=1e-4, patience=4),
         recovery=replace(_WALK, prior_every=2, iterations=40),

@@ -130,9 +130,9 @@ class RefineKernel:
         return Cost(work, 2 * windows + RESTORE_BYTES * hr)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region, lr = state.photo.crop, state.photo.part.pixels
+        run.monitor.region, photo = state.photo.crop, state.photo.part
         settings = self.settings
-        kernel = refine_kernel(lr, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
+        kernel = refine_kernel(photo, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
         return replace(state, estimate=finite(Estimate(kernel, "recovered")), image=None)
 
 
@@ -149,7 +149,7 @@ class WeighKernel:
 
     def __call__(self, state: State, run: Run) -> State:
         run.monitor.region = state.photo.crop
-        estimate = choose_kernel(state.photo.part.pixels, state.kernel, self.settings.scale, run.monitor)
+        estimate = choose_kernel(state.photo.part, state.kernel, self.settings.scale, run.monitor)
         assert estimate.evidence is not None
         photo = replace(state.photo, noise=estimate.evidence.noise)
         return replace(state, photo=photo, estimate=finite(estimate), image=None)
@@ -171,11 +171,11 @@ class RestoreImage:
         run.monitor.region = state.photo.whole
         lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         if photo.noise is None:
-            photo = replace(photo, noise=noise_level(lr, kernel, scale, run.monitor))
+            photo = replace(photo, noise=noise_level(photo, kernel, scale, run.monitor))
         assert state.estimate is not None and photo.noise is not None
         weight = prior_weight_for(state.estimate.source, photo.noise, self.settings.finish)
         blur = UniformBlur(kernel, scale, "canvas")
-        image = restore(lr, blur, self.denoiser, self.schedule, self.settings.finish, run, weight)
+        image = restore(photo, blur, self.denoiser, self.schedule, self.settings.finish, run, weight)
         if not bool(torch.isfinite(image).all()):
             raise Diverged()
         return replace(state, photo=photo, image=image, residual=residual(lr, image, kernel, scale))
@@ -193,7 +193,7 @@ class TrustImage:
         assert state.estimate is not None and state.estimate.evidence is not None
         assert state.image is not None and state.residual is not None
         confidence = share(state.residual, state.estimate.evidence, state.estimate.source)
-        image = mix_with_bicubic(state.photo.pixels, state.image, confidence)
+        image = mix_with_bicubic(state.photo, state.image, confidence)
         return replace(state, image=image, confidence=confidence)
 
 

@@ -15,6 +15,7 @@ from kf_core import Settings, load_prior, super_resolve
 from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels.base import Evidence
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, informative_crop
 from kf_core.physics.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
@@ -46,7 +47,7 @@ def sharpened(lr, kernel, network, settings, source="recovered", noise=0.0):
     run = Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
     blur, weight = UniformBlur(kernel, 4, "canvas"), prior_weight_for(source, noise, settings)
     schedule = NoiseSchedule()
-    return restore(lr, blur, PatchDenoiser(network, schedule), schedule, settings, run, weight)
+    return restore(Photo(lr), blur, PatchDenoiser(network, schedule), schedule, settings, run, weight)
 
 
 def line(length: int) -> torch.Tensor:
@@ -100,10 +101,10 @@ def test_a_squeezed_kernel_is_set_right_and_a_foreign_one_replaced():
     pair = case(12)  # a box
     lr, truth = to_tensor(pair.lr), torch.from_numpy(pair.kernel)
     squeezed = corrected(truth, (-0.15, 0.15, 0.0, 0.0))
-    chosen = choose_kernel(lr, squeezed, 4, Monitor())
+    chosen = choose_kernel(Photo(lr), squeezed, 4, Monitor())
     assert chosen.source == "recovered" and chosen.evidence.margin > 0.1
     assert cosine_similarity(chosen.kernel, truth) > cosine_similarity(squeezed, truth) + 0.03
-    assert choose_kernel(lr, line(22).T, 4, Monitor()).source == "simple"
+    assert choose_kernel(Photo(lr), line(22).T, 4, Monitor()).source == "simple"
 
 
 def test_the_share_falls_with_whatever_speaks_against_the_kernel_and_where_no_blur_is_seen():
@@ -198,9 +199,9 @@ def with_noise(lr: torch.Tensor, sigma: float) -> torch.Tensor:
 def test_the_noise_of_a_photo_is_measured(sigma):
     for index in (4, 13, 28):
         pair = case(index)
-        found = noise_level(with_noise(to_tensor(pair.lr), sigma), torch.from_numpy(pair.kernel), 4)
+        found = noise_level(Photo(with_noise(to_tensor(pair.lr), sigma)), torch.from_numpy(pair.kernel), 4)
         assert found == pytest.approx(sigma, rel=0.2, abs=0)
-        assert noise_level(to_tensor(pair.lr), torch.from_numpy(pair.kernel), 4) == 0
+        assert noise_level(Photo(to_tensor(pair.lr)), torch.from_numpy(pair.kernel), 4) == 0
 
 
 @pytest.mark.slow
@@ -252,4 +253,4 @@ def test_the_noise_of_a_large_photo_is_that_of_its_most_telling_part():
     top, left, height, width = informative_crop(large, FITTED.noise_crop)
     part, kernel = large[:, :, top : top + height, left : left + width], gaussian_kernel(24, 2.0)
     assert part.shape[-1] < large.shape[-1]
-    assert noise_level(large, kernel, 4) == noise_level(part, kernel, 4) > 5
+    assert noise_level(Photo(large), kernel, 4) == noise_level(Photo(part), kernel, 4) > 5

@@ -16,6 +16,7 @@ from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.algorithm1 import recover
 from kf_core.kernels.refine import fit_kernel, refine_kernel
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, off_centre
@@ -46,11 +47,11 @@ def a_run(seed: int = 0, monitor: Monitor | None = None) -> Run:
 def sharpened(lr, kernel, scale, network, settings, run, source="recovered"):
     """What RestoreImage does with a photo without noise."""
     blur, weight = UniformBlur(kernel, scale, "canvas"), prior_weight_for(source, 0.0, settings)
-    return restore(lr, blur, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run, weight)
+    return restore(Photo(lr), blur, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run, weight)
 
 
 def refined(lr, kernel, scale, network, settings, run):
-    return refine_kernel(lr, kernel, scale, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run)
+    return refine_kernel(Photo(lr), kernel, scale, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run)
 
 
 def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -245,7 +246,7 @@ def test_the_kernel_is_found_from_the_true_picture(scale, size):
     blur = UniformBlur(normalise(truth), scale, "canvas")
     canvas = torch.rand(1, 3, *blur.hr_size(30, 28), generator=seeded()) * 2 - 1
     lr, start = blur.A(canvas), gaussian_kernel(size, scale / 2)
-    found = fit_kernel(canvas, lr, start, scale, ridge=1e-6, smoothness=0.0)
+    found = fit_kernel(canvas, Photo(lr), start, scale, ridge=1e-6, smoothness=0.0)
     assert float(found.sum()) == pytest.approx(1, abs=1e-5) and float(found.min()) >= 0
     assert cosine_similarity(start, truth) < 0.8 and cosine_similarity(found, truth) > 0.99
 
@@ -263,7 +264,7 @@ def test_where_no_tap_is_zero_the_fit_is_the_solution_of_the_normal_equations(ri
     gram = windows.T @ windows / len(windows) + ridge * torch.eye(36) + smoothness * slopes.T @ slopes
     expected = torch.linalg.solve(gram, windows.T @ lr.flatten().double() / len(windows)).reshape(6, 6)
     assert float(expected.min()) > 0
-    found = fit_kernel(canvas, lr, torch.full((6, 6), 1 / 36), 2, ridge=ridge, smoothness=smoothness)
+    found = fit_kernel(canvas, Photo(lr), torch.full((6, 6), 1 / 36), 2, ridge=ridge, smoothness=smoothness)
     torch.testing.assert_close(found.double(), expected / expected.sum(), rtol=0, atol=1e-4)
 
 

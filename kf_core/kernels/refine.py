@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kf_core.denoisers.base import Denoiser, denoise_tiled
 from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import initial_guess, inner, shifted
 from kf_core.physics.kernel import centre
@@ -31,7 +32,7 @@ from kf_core.settings import RefineSettings
 
 @torch.no_grad()
 def refine_kernel(
-    lr: Tensor,
+    photo: Photo,
     kernel: Tensor,
     scale: int,
     denoiser: Denoiser,
@@ -39,11 +40,11 @@ def refine_kernel(
     settings: RefineSettings,
     run: Run,
 ) -> Tensor:
-    """A better kernel (K, K) from a roughly right one and the LR image (1, 3, h, w) in [-1, 1]."""
+    """A better kernel (K, K) from a roughly right one and the whole of a photo."""
     run = run.at(settings.precision)
     kernel, _ = centre(kernel.clamp_min(0))
     margin = UniformBlur(kernel, scale, "canvas").margin
-    x = initial_guess(lr, scale, margin)
+    x = initial_guess(photo.pixels, scale, margin)
     timesteps = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).tolist()
     total, done = settings.rounds * settings.steps, 0
     for _ in range(settings.rounds):
@@ -54,17 +55,17 @@ def refine_kernel(
             noisy = x + sigma * run.noise(x.shape)
             with run.autocast():
                 clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
-            x = data_step(clean, lr, blur, data_weight(settings.prior_weight, variance))
+            x = data_step(clean, photo, blur, data_weight(settings.prior_weight, variance))
             done += 1
             run.monitor.step("refine_kernel", done, total, partial(preview, inner(x, margin), kernel))
-        fitted = fit_kernel(x, lr, kernel, scale, settings.ridge, settings.smoothness)
+        fitted = fit_kernel(x, photo, kernel, scale, settings.ridge, settings.smoothness)
         kernel, shift = centre((1 - settings.damping) * kernel + settings.damping * fitted)
         x = shifted(x, *shift)  # or the next round would start with an image that is not where the kernel says
     return kernel
 
 
 def fit_kernel(
-    canvas: Tensor, lr: Tensor, start: Tensor, scale: int, ridge: float, smoothness: float, iterations: int = 300
+    canvas: Tensor, photo: Photo, start: Tensor, scale: int, ridge: float, smoothness: float, iterations: int = 300
 ) -> Tensor:
     """argmin_{k >= 0} mean |A_k canvas - LR|^2 + ridge |k|^2 + smoothness |grad k|^2, then sum 1, by FISTA.
 
@@ -72,11 +73,14 @@ def fit_kernel(
     """
     size = start.shape[-1]
     planes = [plane.unfold(0, size, scale).unfold(1, size, scale).reshape(-1, size**2) for plane in canvas[0]]
-    windows, seen = torch.cat(planes), torch.cat([plane.reshape(-1) for plane in lr[0]])
-    one = torch.eye(size, device=lr.device)
+    windows, seen = torch.cat(planes), torch.cat([plane.reshape(-1) for plane in photo.pixels[0]])
+    if photo.clipped is not None:  # a clipped value is not the sum of its window
+        sound = photo.clipped[0].reshape(-1) == 0
+        windows, seen = windows[sound], seen[sound]
+    one = torch.eye(size, device=canvas.device)
     steps = one[1:] - one[:-1]
     rough = torch.kron(steps.T @ steps, one) + torch.kron(one, steps.T @ steps)
-    gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=lr.device) + smoothness * rough
+    gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=canvas.device) + smoothness * rough
     right = windows.T @ seen / len(seen)
     steepest = gram.abs().sum(1).max()  # no eigenvalue is larger
     kernel = start.reshape(-1)

@@ -38,8 +38,8 @@ class Blur(Protocol):
         """(B, C, h, w) -> (B, C, H, W), so that <A x, y> = <x, A_adjoint y>."""
         ...
 
-    def prox_l2(self, clean: Tensor, lr: Tensor, mu: float) -> Tensor:
-        """argmin_x |A x - lr|^2 + mu |x - clean|^2."""
+    def prox_l2(self, clean: Tensor, lr: Tensor, mu: float, known: Tensor | None = None) -> Tensor:
+        """argmin_x |A x - lr|^2 + mu |x - clean|^2, over the values of `lr` where `known` is 1, not 0."""
         ...
 
     def window(self, box: Box) -> Blur:
@@ -116,7 +116,9 @@ class UniformBlur:
         overlap = F.conv2d(F.pad(kernel, (reach,) * 4)[None, None], kernel[None, None], stride=self.scale)
         return overlap[0, 0]
 
-    def prox_l2(self, clean: Tensor, lr: Tensor, mu: float, iterations: int = CG_ITERATIONS) -> Tensor:
+    def prox_l2(
+        self, clean: Tensor, lr: Tensor, mu: float, known: Tensor | None = None, iterations: int = CG_ITERATIONS
+    ) -> Tensor:
         """argmin_x |A x - lr|^2 + mu |x - clean|^2, approximately: the image near `clean` that explains the photo.
 
         By the push-through identity x = clean + A^T (A A^T + mu)^-1 (lr - A clean), and on the canvas A A^T is a
@@ -125,6 +127,7 @@ class UniformBlur:
 
         Args:
             clean: (B, C, H, W) on the canvas. lr: (B, C, h, w). mu: positive.
+            known: (B, C, h, w), 1 where lr counts and 0 where it says nothing; None: all of it counts.
 
         Raises ValueError with any other padding than "canvas".
         """
@@ -134,9 +137,11 @@ class UniformBlur:
 
         def apply(y: Tensor) -> Tensor:
             flat = y.reshape(-1, 1, *y.shape[-2:])
-            return F.conv2d(flat, normal, padding=normal.shape[-1] // 2).reshape(y.shape) + mu * y
+            normal_y = F.conv2d(flat, normal, padding=normal.shape[-1] // 2).reshape(y.shape)
+            return (normal_y if known is None else known * normal_y) + mu * y
 
-        solution = conjugate_gradients(apply, lr - self.A(clean), iterations)
+        rest = lr - self.A(clean)
+        solution = conjugate_gradients(apply, rest if known is None else known * rest, iterations)
         return clean + self.A_adjoint(solution)
 
     def window(self, box: Box) -> UniformBlur:

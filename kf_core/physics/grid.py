@@ -9,13 +9,13 @@ from torch import Tensor
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
-def bicubic(lr: Tensor, height: int, width: int) -> Tensor:
-    """Ordinary bicubic enlargement, clamped to [-1, 1]: the baseline, and the initial guess of line 5.
+def bicubic(lr: Tensor, height: int, width: int, limits: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
+    """Ordinary bicubic enlargement, clamped to `limits`: the baseline, and the initial guess of line 5.
 
     a = -0.5 and half-pixel aligned, as in Pillow and MATLAB; torch has that only under antialias=True.
     """
     here = lr.cpu() if lr.device.type == "mps" else lr  # where some versions of torch lack it
-    return F.interpolate(here, (height, width), mode="bicubic", antialias=True).clamp(-1, 1).to(lr.device)
+    return F.interpolate(here, (height, width), mode="bicubic", antialias=True).clamp(*limits).to(lr.device)
 
 
 def initial_guess(lr: Tensor, scale: int, margin: int = 0) -> Tensor:

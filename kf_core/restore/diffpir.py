@@ -20,6 +20,7 @@ from torch import Tensor
 
 from kf_core.denoisers.base import Denoiser, denoise_tiled
 from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.photo import FARTHEST, Photo
 from kf_core.physics.blur import Blur
 from kf_core.physics.grid import initial_guess, inner
 from kf_core.progress import preview
@@ -29,7 +30,7 @@ from kf_core.settings import FinishSettings
 
 @torch.no_grad()
 def restore(
-    lr: Tensor,
+    photo: Photo,
     blur: Blur,
     denoiser: Denoiser,
     schedule: NoiseSchedule,
@@ -37,14 +38,14 @@ def restore(
     run: Run,
     prior_weight: float,
 ) -> Tensor:
-    """HR image (1, 3, h s, w s) in [-1, 1] for the LR image (1, 3, h, w) and its blur, which is on the canvas.
+    """HR image (1, 3, h s, w s) for the whole photo of h x w pixels and its blur, which is on the canvas.
 
     Args:
         schedule: turns the settings' timesteps into sigmas.
         prior_weight: mu at sigma 0, the weight of the denoiser against the photo; `prior_weight_for` has a choice.
     """
     run, margin = run.at(settings.precision), blur.margin
-    x = initial_guess(lr, blur.scale, margin)
+    x = initial_guess(photo.pixels, blur.scale, margin)
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     noise = run.noise(x.shape)
     for number, timestep in enumerate(timesteps):
@@ -53,7 +54,7 @@ def restore(
         noisy = x + sigma * noise
         with run.autocast():
             clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
-        x = data_step(clean, lr, blur, data_weight(prior_weight, variance))
+        x = data_step(clean, photo, blur, data_weight(prior_weight, variance))
         kept = (noisy - x) / sigma
         fresh = run.noise(x.shape)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
@@ -75,6 +76,10 @@ def data_weight(prior_weight: float, variance: float) -> float:
     return prior_weight * 0.01 / (variance + 0.01)
 
 
-def data_step(clean: Tensor, lr: Tensor, blur: Blur, mu: float) -> Tensor:
-    """What the denoiser made of the noised image, moved to where it explains the photo."""
-    return blur.prox_l2(clean, lr, mu).clamp(-1, 1)
+def data_step(clean: Tensor, photo: Photo, blur: Blur, mu: float) -> Tensor:
+    """What the denoiser made of the noised image, moved to where it explains the photo.
+
+    Clipped values say nothing: they would ask for a lamp as wide as its blur.
+    """
+    known = None if photo.clipped is None else 1 - photo.clipped.abs()
+    return blur.prox_l2(clean, photo.pixels, mu, known).clamp(-FARTHEST, FARTHEST)

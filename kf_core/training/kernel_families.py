@@ -132,11 +132,7 @@ def polygons(rng: np.random.Generator) -> np.ndarray:
         return blurred(curve(points, weights), rng.uniform(0.3, 1.4))
     if kind == "outline":
         count = rng.integers(3, 7)
-        t = (
-            np.sort(rng.uniform(0, 2 * math.pi, count))
-            if rng.random() < 0.5
-            else np.arange(count) / count * 6.2832
-        )
+        t = np.sort(rng.uniform(0, 2 * math.pi, count)) if rng.random() < 0.5 else np.arange(count) / count * 6.2832
         ring = np.stack([np.sin(t), np.cos(t)], 1) * rng.uniform(2, REACH)
         strokes = list(zip(ring, np.roll(ring, -1, 0), strict=True))
     elif kind == "bent":

@@ -16,15 +16,17 @@ from torch import Tensor
 
 from kf_core.kernels.base import Estimate, Evidence
 from kf_core.kernels.simple import simple_kernels
+from kf_core.photo import Photo
 from kf_core.physics.kernel import centre_of_mass, normalise
 from kf_core.progress import Monitor, preview
 from kf_core.trust.fitted import FITTED
-from kf_core.trust.noise import noise_level
+from kf_core.trust.noise import noise_level, without_clipped
 from kf_core.trust.spectrum import Spectrum
 
 
-def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -> Estimate:
-    """The recovered kernel (K, K), corrected, or a Gaussian: whichever explains the spectrum of (1, 3, h, w) better."""
+def choose_kernel(photo: Photo, recovered: Tensor, scale: int, monitor: Monitor) -> Estimate:
+    """The recovered kernel (K, K), corrected, or a Gaussian: whichever explains the photo's spectrum better."""
+    lr = without_clipped(photo)
     spectrum, size = Spectrum(lr, scale), recovered.shape[-1]
     gaussians = simple_kernels(size, scale, FITTED.widths)
     misfits = []
@@ -42,7 +44,7 @@ def choose_kernel(lr: Tensor, recovered: Tensor, scale: int, monitor: Monitor) -
         clutter=clutter(recovered),
         excess=least - spectrum.least,
         pixels=lr.shape[-2] * lr.shape[-1],
-        noise=noise_level(lr, best, scale, monitor),
+        noise=noise_level(photo, best, scale, monitor),
     )
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, best))
     return Estimate(best, source, evidence=evidence)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kf_core.kernels.base import Evidence
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, inner
 from kf_core.trust.fitted import FITTED
@@ -41,9 +42,10 @@ def share(unexplained: float, evidence: Evidence, source: str) -> float:
     return min(FITTED.largest_share, max(0.0, clear)) * blurred * max(0.0, explained)
 
 
-def mix_with_bicubic(lr: Tensor, image: Tensor, confidence: float) -> Tensor:
+def mix_with_bicubic(photo: Photo, image: Tensor, confidence: float) -> Tensor:
     """`confidence` of the image (1, 3, H, W), and for the rest the bicubic enlargement of the photo."""
-    return torch.lerp(bicubic(lr, *image.shape[-2:]), image, confidence)
+    height, width = image.shape[-2:]
+    return torch.lerp(bicubic(photo.pixels, height, width, photo.limits), image, confidence)
 
 
 def sentence(confidence: float, source: str) -> str:

@@ -31,6 +31,7 @@ class Fitted:
     usual_residual: grey levels of RMS beside noise; an image that leaves more unexplained is worth less, and nothing
         at e times as much.
     texture: grey levels of white noise that the finest texture of clean photos, aliased, is taken for.
+    colour_texture, flat_texture: the same of the flattest blocks, of differences between colours and of a grey photo.
     noise_crop: LR pixels per side of the part that a larger photo's noise is measured on.
     lattice: mean cosine of the DCT coefficients' phases within a quantisation step, from which on a photo was a JPEG:
         0 where there are no steps, 1 if nothing else.
@@ -56,6 +57,8 @@ class Fitted:
     faint_margin: float
     usual_residual: float
     texture: float
+    colour_texture: float
+    flat_texture: float
     noise_crop: int
     lattice: float
     fewest_coefficients: int

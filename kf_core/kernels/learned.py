@@ -1,0 +1,41 @@
+"""The kernel by one look at the photo: CorrNet, which has learned from many photographs and kernels."""
+
+from __future__ import annotations
+
+import torch
+
+from kf_core.cost import Cost
+from kf_core.kernels.base import Estimate
+from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimate
+from kf_core.photo import Photo
+from kf_core.physics.kernel import centre, rebin_kernel
+from kf_core.run import Run
+from kf_core.settings import Settings
+
+GREY = (0.299, 0.587, 0.114)  # BT.601
+WORK, BYTES = 0.4, 4000  # millions of multiply-adds and bytes per LR pixel, of four turns
+
+
+class LearnedKernel:
+    """CorrNet as a KernelEstimator. It reads the whole of a large photo, and needs no training at run time.
+
+    Args:
+        network: frozen.
+        settings: of the whole run; scale and kernel_size matter here.
+    """
+
+    def __init__(self, network: CorrNet, settings: Settings):
+        self.network, self.settings = network, settings
+
+    def __call__(self, photo: Photo, run: Run) -> Estimate:
+        weights = torch.tensor(GREY, device=photo.pixels.device)
+        grey = (photo.pixels[0] * weights[:, None, None]).sum(0)
+        found = estimate(self.network, grey)
+        run.monitor.check()
+        size = self.settings.kernel_size
+        assert size is not None
+        kernel, _ = centre(rebin_kernel(found, SIZE // SPAN, size, self.settings.scale))
+        return Estimate(kernel, "recovered")
+
+    def cost(self, height: int, width: int) -> Cost:
+        return Cost(WORK * height * width, BYTES * height * width)
