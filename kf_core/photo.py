@@ -35,7 +35,7 @@ class Photo:
         crop: the part that the kernel is sought on; None: the whole.
         noise: standard deviation of its noise, in grey levels of 127.5 to a unit of `pixels`; None: not measured.
         range: the values in the caller's array that became -1 and 1.
-        limits: what its file can hold, in the units of `pixels`.
+        ends: black and white of its file, in the caller's values: no result goes beyond.
         clipped: (1, 3, h, w), 1 where a value is at the upper end of what the camera or file could hold, and may have
             been larger, -1 at the lower end, else 0; None: nowhere.
         excess: what was cut off `pixels` because it lies far out (a lamp in a high dynamic range photo); None: nothing.
@@ -45,7 +45,7 @@ class Photo:
     crop: Box | None = None
     noise: float | None = None
     range: tuple[float, float] = (0.0, 1.0)
-    limits: tuple[float, float] = (-1.0, 1.0)
+    ends: tuple[float, float] = (0.0, 1.0)
     clipped: Tensor | None = None
     excess: Tensor | None = None
 
@@ -63,13 +63,12 @@ class Photo:
             black, white = min(black, float(values.min())), max(white, float(values.max()))
         scale = 2 / (high - low)
         everything = torch.from_numpy((values * scale - (1 + low * scale)).astype(np.float32)).to(device)
-        limits = (black - low) * scale - 1, (white - low) * scale - 1
         pixels = everything.clamp(-FARTHEST, FARTHEST)
         excess = everything - pixels if bool((everything != pixels).any()) else None
         clipped = clipped_values(pixels) if stretch else None
         if stretch and excess is not None:  # cut off here and now
             clipped = excess.sign() + torch.where(excess == 0, 0.0 if clipped is None else clipped, 0.0)
-        return cls(pixels, range=(low, high), limits=limits, clipped=clipped, excess=excess)
+        return cls(pixels, range=(low, high), ends=(black, white), clipped=clipped, excess=excess)
 
     def to_array(self, image: Tensor, like: np.ndarray) -> np.ndarray:
         """The image (1, 3, H, W) in the caller's values, dtype and number of channels."""
@@ -77,8 +76,15 @@ class Photo:
             height, width = image.shape[-2:]
             image = image + bicubic(self.excess, height, width, limits=(-np.inf, np.inf))
         low, high = self.range
-        values = low + (image.clamp(*self.limits)[0].double().cpu().numpy() + 1) * ((high - low) / 2)
-        return array_like(values, like)
+        values = low + (image[0].double().cpu().numpy() + 1) * ((high - low) / 2)
+        return array_like(values.clip(*self.ends), like)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Black and white of its file, in the units of `pixels`."""
+        low, high = self.range
+        black, white = ((end - low) * 2 / (high - low) - 1 for end in self.ends)
+        return black, white
 
     @property
     def size(self) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def restore(
         fresh = run.noise(x.shape)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         run.monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), blur.kernel))
-    return inner(x, margin)
+    return inner(x, margin).clamp(*photo.limits)
 
 
 def prior_weight_for(source: str, noise: float, settings: FinishSettings) -> float:
