@@ -22,8 +22,11 @@ from kf_core.physics.kernel import (
     gaussian_kernel,
     matching_size,
     normalise,
+    odd_part,
     off_centre,
+    rebin_kernel,
     resample_kernel,
+    wiener_mismatch,
 )
 
 NUMPY_PADDING = {"reflect": "reflect", "replicate": "edge", "zeros": "constant"}
@@ -201,6 +204,30 @@ def test_a_smooth_kernel_is_the_same_blur_on_any_finer_grid(scale, size, target,
     assert cosine_similarity(fine, blur(wider, target)) > 0.995
     moved = (centre_of_mass(fine) - (wider - 1) / 2) / target
     torch.testing.assert_close(moved, torch.tensor([0.3, -0.2], dtype=torch.float64), rtol=0, atol=0.02)
+
+
+@quick
+@given(seed=st.integers(0, 99), scale=st.sampled_from([2, 3, 4]), target=st.sampled_from([2, 3, 4]))
+def test_rebinned_to_any_scale_a_kernel_keeps_sum_and_place(seed, scale, target):
+    size, other = 6 * scale, matching_size(6 * scale, scale, target) + 2
+    kernel = normalise(random(size, size, seed=seed).abs())
+    found = rebin_kernel(kernel, scale, other, target)
+    assert found.shape == (other, other) and float(found.sum()) == pytest.approx(1) and float(found.min()) >= 0
+    middles = [(centre_of_mass(k) - (len(k) - 1) / 2) / s for k, s in ((kernel, scale), (found, target))]
+    torch.testing.assert_close(*middles, rtol=0, atol=0.02)
+    torch.testing.assert_close(rebin_kernel(kernel, scale, size, scale), kernel)
+    coarse = rebin_kernel(rebin_kernel(kernel, scale, 2 * size, 2 * scale), 2 * scale, size, scale)
+    torch.testing.assert_close(coarse, kernel)  # twice as fine and back
+
+
+def test_the_wiener_mismatch_is_zero_for_the_truth_and_grows_with_the_error():
+    truth = gaussian_kernel(24, 2.0)
+    near, far = (gaussian_kernel(24, sigma) for sigma in (2.3, 4.0))
+    found = [wiener_mismatch(kernel, truth, 4) for kernel in (truth, near, far)]
+    assert found[0] < 0.02 and found == sorted(found) and found[2] > found[1] + 0.05
+    lopsided = normalise(gaussian_kernel(24, 1.5) + 0.6 * gaussian_kernel(24, 1.5).roll((5, 2), (0, 1)))
+    assert wiener_mismatch(lopsided.flip(0, 1), lopsided, 4) > 0.1  # the turn, which the power spectrum does not see
+    assert float(odd_part(truth).abs().max()) < 1e-7 and float(odd_part(lopsided).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize(("scale", "size"), [(2, 12), (3, 19), (4, 24)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,9 @@ import kf_core
 from kf_core.cost import Cost
 from kf_core.errors import BadSetting
 from kf_core.kernels.base import Estimate
-from kf_core.physics.kernel import gaussian_kernel
+from kf_core.kernels.corrnet import CorrNet
+from kf_core.kernels.learned import LearnedKernel
+from kf_core.physics.kernel import default_kernel_size, gaussian_kernel
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
@@ -79,6 +83,19 @@ def test_a_toy_denoiser_runs_through_super_resolve_and_pd_is_not_even_loaded(pho
     assert set(both.report["iterations"]) == {"refine_kernel", "finish"}
     tiled = kf_core.super_resolve(photo, tiny("finish.tile=17"), kernel=kernel, denoiser=BoxDenoiser())
     assert np.abs(tiled.image.astype(int) - found.image).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_learned_estimator_gives_a_kernel_for_every_scale_without_any_search(photo, scale):
+    network = CorrNet(width=4, maps=2, mixed=8, narrow=4, odd=4, hidden=16).eval().requires_grad_(False)
+    settings = replace(tiny("refine.rounds=0", scale=scale), kernel_size=default_kernel_size(scale))
+    found = kf_core.super_resolve(photo, settings, estimator=LearnedKernel(network, settings))
+    assert found.kernel.shape == (default_kernel_size(scale),) * 2 and found.kernel.sum() == pytest.approx(1, abs=1e-4)
+    assert set(found.report["iterations"]) == {"finish"}
+    turned = kf_core.recover_kernel(
+        np.ascontiguousarray(photo[::-1, ::-1]), settings, estimator=LearnedKernel(network, settings)
+    )
+    np.testing.assert_allclose(turned.kernel[::-1, ::-1], found.kernel, atol=1e-5)
 
 
 COMBINATIONS = {

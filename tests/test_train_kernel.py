@@ -210,6 +210,20 @@ def test_the_weights_say_what_they_were_made_of(folder: Path, tmp_path: Path) ->
     assert network(torch.rand(1, 1, 40, 40)).shape == (1, SIZE, SIZE)
 
 
+def test_a_training_whose_state_is_lost_goes_on_from_its_weights(folder: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train(folder, first, samples=8)
+    state_file(first).unlink()
+    report = train(folder, second, samples=16, start=first)
+    assert report["seen"] == 16 and [row["seen"] for row in report["curve"]] == [8, 16]
+    nothing = train(folder, tmp_path / "same.safetensors", samples=8, start=first)
+    assert nothing["seen"] == 8
+    again, before = load_weights(tmp_path / "same.safetensors")[0], load_weights(first)[0]
+    assert all(map(torch.equal, again.parameters(), before.parameters()))
+    with pytest.raises(BadInput, match="another architecture"):
+        train(folder, second, config=TINY | {"hidden": 8}, start=first)
+
+
 def test_it_does_not_go_on_with_other_settings(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "corrnet.safetensors"
     train(folder, out, samples=8)

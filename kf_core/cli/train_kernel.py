@@ -19,6 +19,9 @@ def train_kernel(
     samples: Samples = 3_000_000,
     check_every: Annotated[int, typer.Option(min=1, help="Crops between two checks, which also write -o.")] = 20_000,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped.")] = False,
+    start: Annotated[
+        Path | None, typer.Option("--from", metavar="W.safetensors", help="Begin with the weights of a training.")
+    ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -36,6 +39,7 @@ def train_kernel(
         recipe=Recipe(samples=samples),
         seed=seed,
         resume=resume,
+        start=start,
         check_every=check_every,
         tell=(lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
         should_stop=stop,

@@ -20,13 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from kf_core.errors import Cancelled, Diverged
+from kf_core.errors import BadInput, Cancelled, Diverged
 from kf_core.files.atomic import check_writable_folder
 from kf_core.kernels.corrnet import CorrNet
 from kf_core.training.kernel_data import Photographs, batch_shape, make_batch, sides_for
 from kf_core.training.kernel_families import ARCS_AND_SPIRALS, FAMILIES
 from kf_core.training.kernel_loss import losses, scores, total
-from kf_core.training.kernel_state import load_state, save_state, save_weights
+from kf_core.training.kernel_state import load_state, load_weights, save_state, save_weights
 from kf_core.training.photographs import credits_of, split
 
 MakeBatch = Callable[[], tuple[Tensor, Tensor]]
@@ -129,6 +129,7 @@ def train_kernel(
     config: dict | None = None,
     seed: int = 0,
     resume: bool = False,
+    start: str | Path | None = None,
     check_every: int = 20_000,
     seconds_between_saves: float = 120,
     tell: Callable[[str], None] = print,
@@ -140,6 +141,8 @@ def train_kernel(
 
     Args:
         config: of CorrNet, where other than usual.
+        start: weights that a training wrote, to go on from where its unfinished state is lost: with the learning rate
+            and the examples of where it was, but without the optimiser's memory.
         resume: goes on with it where there is one; the result is the same as without the interruption. The recipe may
             have another number of samples: with fewer the learning rate falls sooner.
         check_every: samples between two measurements on what is held out. `out` is then written too.
@@ -163,6 +166,8 @@ def train_kernel(
     state, last_save = state_file(out), time.monotonic()
     if resume and state.is_file():
         load_state(training, state, about)
+    elif start is not None:
+        begin_from(training, start)
         tell(f"going on after {training.seen} samples")
     photographs, fixed = Photographs.read(training_paths), validation_set(held_out_paths)
     sides = sides_for(photographs)
@@ -190,6 +195,8 @@ def train_kernel(
                 last_save = time.monotonic()
             if stop and training.seen < recipe.samples:
                 raise Cancelled("Stopped as you asked; what was learned so far is kept, to go on with.")
+        if training.seen == before:  # nothing was left to do, but the weights may not be there
+            save_weights(training.average, Path(out), report())
     return report()
 
 
@@ -203,6 +210,16 @@ def _one_thread_each() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def begin_from(training: Training, weights: str | Path) -> None:
+    """Puts the averaged weights of an earlier training into one just begun. Raises BadInput for another network."""
+    network, about = load_weights(weights)
+    if network.config != training.network.config:
+        raise BadInput(f"{Path(weights).name} has another architecture.", "Give weights of the same network.")
+    training.network.load_state_dict(network.state_dict())
+    training.average.load_state_dict(network.state_dict())
+    training.seen, training.step, training.curve = about["seen"], about["steps"], about["curve"]
 
 
 def state_file(out: str | Path) -> Path:
