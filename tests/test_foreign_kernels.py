@@ -15,6 +15,8 @@ from kf_core.files.fit import fit_kernel, spread
 from kf_core.files.kernels import read_kernel, write_kernel
 from kf_core.files.picture import Picture, write_picture
 
+pytestmark = pytest.mark.slow
+
 
 def gaussian(size, width=2.0, down=0.0, right=0.0):
     at = np.arange(size) - (size - 1) / 2

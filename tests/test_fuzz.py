@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import fuzz, fuzz_inputs
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {each.name.split(":")[0] for each in itertools.islice(fuzz_inputs.inputs(1), 300)}
 
 

@@ -18,6 +18,8 @@ from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_array, to_tensor
 from kf_core.trust.noise import flat_block_noise, noise_level, without_clipped
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
 KERNEL = gaussian_kernel(24, 2.0)
