@@ -15,8 +15,9 @@ import torch
 
 from benchmarks.kf144 import pair
 from kf_core.kernels.corrnet import CorrNet, estimate
+from kf_core.physics.kernel import odd_part
 from kf_core.training.kernel_data import grey
-from kf_core.training.kernel_loss import odd_part, scores
+from kf_core.training.kernel_loss import scores
 from kf_core.training.kernel_state import load_weights
 
 CASES = 12

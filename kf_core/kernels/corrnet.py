@@ -27,7 +27,6 @@ from kf_core.kernels.correlate import REACH, correlations
 
 SIZE = 24  # samples of the kernel a side
 SPAN = 6  # LR pixels that they cover
-MIN_SIDE = 32  # LR pixels
 TILE = 128  # LR pixels: a longer side is cut into parts
 CLIP = 6.0  # standard deviations: of all maps, against single lamps and specks
 ODD_GAIN = 8.0  # odd statistics are that much smaller than even ones
@@ -57,7 +56,7 @@ class TurnConv(nn.Module):
 
 
 class CorrNet(nn.Module):
-    """forward: grey photo (B, 1, h, w), sides of at least MIN_SIDE, in any range -> kernels (B, SIZE, SIZE), sums 1."""
+    """forward: grey photo (B, 1, h, w), 32 pixels a side or more, in any range -> kernels (B, SIZE, SIZE), sums 1."""
 
     def __init__(
         self,

@@ -8,11 +8,11 @@ from kf_core.cost import Cost
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimate
 from kf_core.photo import Photo
+from kf_core.physics.grid import LUMA
 from kf_core.physics.kernel import centre, rebin_kernel
 from kf_core.run import Run
 from kf_core.settings import Settings
 
-GREY = (0.299, 0.587, 0.114)  # BT.601
 WORK, BYTES = 0.4, 4000  # millions of multiply-adds and bytes per LR pixel, of four turns
 
 
@@ -28,7 +28,7 @@ class LearnedKernel:
         self.network, self.settings = network, settings
 
     def __call__(self, photo: Photo, run: Run) -> Estimate:
-        weights = torch.tensor(GREY, device=photo.pixels.device)
+        weights = torch.tensor(LUMA, device=photo.pixels.device)
         grey = (photo.pixels[0] * weights[:, None, None]).sum(0)
         found = estimate(self.network, grey)
         run.monitor.check()

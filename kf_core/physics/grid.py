@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey, BT.601
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 

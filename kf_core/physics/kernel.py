@@ -117,7 +117,7 @@ def gaussian_kernel(size: int, sigma: float) -> Tensor:
 
 
 def odd_part(kernel: Tensor) -> Tensor:
-    """(K, K): what of a kernel changes its sign under a turn by 180 degrees. The power spectrum does not see it."""
+    """What of kernels (..., K, K) changes its sign under a turn by 180 degrees; the power spectrum does not see it."""
     return (kernel - kernel.flip(-2, -1)) / 2
 
 

@@ -6,16 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kf_core.physics.kernel import odd_part
+
 TURN_WEIGHT = 0.5
 TRANSFER_WEIGHT = 0.3
 PERIOD = 64  # samples of the transfer function
 BAND = 0.25  # cycles per HR pixel at scale 4: twice the LR photo's Nyquist frequency
 FLOOR = 0.05  # of the squared transfer function: what is weaker is lost in noise
-
-
-def odd_part(kernel: Tensor) -> Tensor:
-    """What changes its sign under a turn by 180 degrees, of kernels (..., K, K)."""
-    return (kernel - kernel.flip(-2, -1)) / 2
 
 
 def losses(kernel: Tensor, truth: Tensor) -> dict[str, Tensor]:

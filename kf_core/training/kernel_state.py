@@ -11,6 +11,7 @@ from torch import Tensor
 from kf_core.errors import BadInput
 from kf_core.files.atomic import write_atomically
 from kf_core.kernels.corrnet import CorrNet
+from kf_core.training.state import load_moments, moments, under
 
 if TYPE_CHECKING:
     from kf_core.training.train_kernel import Training
@@ -22,8 +23,7 @@ def save_state(training: Training, path: Path, about: dict) -> None:
     """Writes everything the next step depends on, with what it may only go on with: `about`, a JSON-able dict."""
     tensors = {f"network.{name}": value for name, value in training.network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in training.average.state_dict().items()}
-    for number, state in training.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+    tensors |= moments(training.optimizer)
     counts = {"step": training.step, "seen": training.seen, "recent": training.recent, "curve": training.curve}
     _write(path, tensors, {"format": STATE_FORMAT, "about": about, **counts})
 
@@ -40,14 +40,9 @@ def load_state(training: Training, path: Path, about: dict) -> None:
                 "The unfinished training had other settings or photographs.",
                 "Give the same ones to go on, or train without resuming.",
             )
-        training.network.load_state_dict(_under("network.", tensors))
-        training.average.load_state_dict(_under("average.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("adam.", tensors).items():
-            number, kind = name.split(".", 1)
-            moments.setdefault(int(number), {})[kind] = value
-        groups = training.optimizer.state_dict()["param_groups"]
-        training.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        training.network.load_state_dict(under("network.", tensors))
+        training.average.load_state_dict(under("average.", tensors))
+        load_moments(training.optimizer, tensors)
         training.step, training.seen = known["step"], known["seen"]
         training.recent, training.curve = known["recent"], known["curve"]
     except _unreadable() as error:
@@ -101,7 +96,3 @@ def _unreadable() -> tuple[type[Exception], ...]:
     from safetensors import SafetensorError
 
     return SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

@@ -22,8 +22,7 @@ def save_training(training: Training, path: Path, recipe: dict) -> None:
     tensors = {f"network.{name}": value for name, value in training.network.state_dict().items()}
     if training.average is not training.network:
         tensors |= {f"average.{name}": value for name, value in training.average.state_dict().items()}
-    for number, state in training.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+    tensors |= moments(training.optimizer)
     tensors["generator"] = training.generator.get_state()
     tensors["losses"] = torch.tensor(training.losses, dtype=torch.float64)
     tensors["checks"] = torch.tensor(training.checks, dtype=torch.float64).reshape(-1, 2)
@@ -51,15 +50,10 @@ def load_training(training: Training, path: Path, recipe: dict) -> None:
                 "The unfinished training had other settings or photographs.",
                 "Give the same ones to go on, or train without resuming.",
             )
-        training.network.load_state_dict(_under("network.", tensors))
+        training.network.load_state_dict(under("network.", tensors))
         if training.average is not training.network:
-            training.average.load_state_dict(_under("average.", tensors))
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("adam.", tensors).items():
-            number, kind = name.split(".", 1)
-            moments.setdefault(int(number), {})[kind] = value
-        groups = training.optimizer.state_dict()["param_groups"]
-        training.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            training.average.load_state_dict(under("average.", tensors))
+        load_moments(training.optimizer, tensors)
         training.generator.set_state(tensors["generator"])
         training.losses[:] = tensors["losses"].tolist()
         training.checks[:] = [(int(step), error) for step, error in tensors["checks"].tolist()]
@@ -67,5 +61,21 @@ def load_training(training: Training, path: Path, recipe: dict) -> None:
         raise BadInput(f"{path.name} cannot be read, or does not fit this version.", start_anew) from error
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's memory of every weight, by names that begin with "adam."."""
+    every = optimizer.state_dict()["state"].items()
+    return {f"adam.{number}.{name}": value for number, state in every for name, value in state.items()}
+
+
+def load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts back what `moments` gave, from among other tensors."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, value in under("adam.", tensors).items():
+        number, kind = name.split(".", 1)
+        found.setdefault(int(number), {})[kind] = value
+    optimizer.load_state_dict({"state": found, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

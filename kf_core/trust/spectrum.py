@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kf_core.physics.grid import LUMA
 from kf_core.progress import Monitor
 
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
@@ -26,10 +27,9 @@ NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey le
 FINER_NOISES = [NOISES[0] * (NOISES[-1] / NOISES[0]) ** (i / 32) for i in range(33)]
 ANISOTROPIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
-COLOURS = (0.299, 0.587, 0.114)  # to grey, BT.601
 
 
-def grey_plane(photo: Tensor, colours: Sequence[float] = COLOURS) -> Tensor:
+def grey_plane(photo: Tensor, colours: Sequence[float] = LUMA) -> Tensor:
     """One plane (h, w) float64 of a photo (1, 3, h, w) in [-1, 1], in grey levels about 0."""
     return sum(share * plane for share, plane in zip(colours, photo[0].detach().cpu().double(), strict=True)) * 127.5
 
@@ -37,7 +37,7 @@ def grey_plane(photo: Tensor, colours: Sequence[float] = COLOURS) -> Tensor:
 class Spectrum:
     """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
 
-    def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = COLOURS):
+    def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = LUMA):
         grey = grey_plane(lr, colours)
         height, width = grey.shape
         rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
