@@ -326,6 +326,52 @@ def test_a_kernel_of_another_photo(host, image):
 
 
 @pytest.mark.slow
+def test_a_preview_of_a_spot(host, image):
+    """Before a run, during which other settings are asked for, and with alpha at the photo's own size."""
+    engine = host()
+    np.full((8, 8), 1 / 64, "<f4").tofile(engine.directory / "mine.f32")
+    spot = {"x": 30, "y": 4, "width": 10, "height": 8}
+    more = {"task": "preview", "spot": spot, "settings": {"overrides": ["finish.steps=1"]}}
+    engine.job(image, kernel={"file": "mine.f32", "size": 8}, **more)
+    result = engine.until("result", "error")[-1]
+    assert result["type"] == "result" and result["approximate"] is False, result
+    seen = {}
+    for name in ("image", "plain"):
+        about = result[name]
+        assert (about["width"], about["height"], about["channels"]) == (20, 16, 3)
+        seen[name] = np.fromfile(engine.directory / about["file"], "<f4").reshape(16, 20, 3)
+    small = seen["plain"].reshape(8, 2, 10, 2, 3).mean(axis=(1, 3))
+    assert small == pytest.approx(image[4:12, 30:40], abs=0.15)
+    assert np.abs(small - image[4:12, 30:40]).mean() < 0.02 < np.abs(seen["image"] - seen["plain"]).max()
+
+    # Half the strength, reduced to the size of the spot, with alpha.
+    full = np.concatenate([image, np.linspace(0.2, 1, WIDTH, dtype="f4")[None, :, None].repeat(HEIGHT, 0)], axis=2)
+    shown = {}
+    for strength in (0, 0.5, 1):
+        engine.job(full, kernel={"file": "mine.f32", "size": 8}, reduce=True, strength=strength, **more)
+        about = engine.until("result", "error")[-1]["image"]
+        assert (about["width"], about["height"], about["channels"]) == (10, 8, 4)
+        shown[strength] = np.fromfile(engine.directory / about["file"], "<f4").reshape(8, 10, 4)
+    assert shown[0.5] == pytest.approx(shown[0] / 2 + shown[1] / 2, abs=1e-5)
+    assert shown[1][..., 3] == pytest.approx(full[4:12, 30:40, 3], abs=0.02)
+
+    # Without a kernel one is found, once for all spots of a photo.
+    phases = []
+    for x in (30, 0):
+        more["spot"] = {**spot, "x": x}
+        engine.job(image, **{**more, "settings": {}}, overrides=[*TINY, "doubt=True"])
+        messages = engine.until("result", "error")
+        assert messages[-1]["type"] == "result", messages[-1]
+        phases.append({message["phase"] for message in messages if message["type"] == "progress"})
+    assert "recover_kernel" in phases[0] and phases[1] == {"finish"}
+    for wrong in ({}, {"spot": {**spot, "x": 1.5}}, {"spot": {"x": 1}}, {"spot": spot, "task": "super_resolve"}):
+        engine.job(image, **{"task": "preview", **wrong})
+        assert engine.until("result", "error")[-1]["code"] == "bad_request", wrong
+    engine.job(image, task="preview", spot={**spot, "x": WIDTH})
+    assert engine.until("result", "error")[-1]["code"] == "bad_input"
+
+
+@pytest.mark.slow
 def test_strength_mixes_with_the_plain_enlargement(host, image):
     engine = host()
     np.full((8, 8), 1 / 64, "<f4").tofile(engine.directory / "mine.f32")
@@ -581,7 +627,7 @@ def test_the_document_lists_every_code_and_field_and_the_limits():
     text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
     classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
     codes = {each.code for each in (*classes, request.BadRequest)} - {"failed", "already_there"}
-    fields = {*request.JOB, *request.ESTIMATE, *request.SETTINGS, *request.PICTURE, *request.KERNEL}
+    fields = {*request.JOB, *request.ESTIMATE, *request.SETTINGS, *request.PICTURE, *request.KERNEL, *request.SPOT}
     assert [name for name in sorted(codes | fields) if f"`{name}`" not in text] == []
     assert f"at least {SMALLEST} x {SMALLEST} pixels" in text
     usual = [default_kernel_size(scale) for scale in SCALES]

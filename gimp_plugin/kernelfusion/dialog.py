@@ -21,7 +21,9 @@ from limits import (  # noqa: E402
     usual_kernel,
 )
 from options import Options  # noqa: E402
-from source import sizes  # noqa: E402
+from preview import Preview  # noqa: E402
+from source import areas  # noqa: E402
+from talk import Talk  # noqa: E402
 
 TITLE = "KernelFusion Super-Resolution"
 COLOURS = {"warning": "#cc6a00", "error": "#e03a2c"}  # to be read on light and dark themes
@@ -43,7 +45,10 @@ class Dialog:
         self.offer = Gtk.Button(no_show_all=True, halign=Gtk.Align.START, use_underline=True)
         self.offered = None
         self.offer.connect("clicked", self._take_offer)
-        self.estimator = Estimator(engines, self._show_costs)
+        self.talk = Talk(engines)
+        self.preview = Preview(self.talk, image, drawables, self._options)
+        self.estimator = Estimator(self.talk, self._show_costs, lambda: self.preview.busy)
+        self.talk.parts = [self.preview, self.estimator]
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
         box.add(self._main())
         expander = Gtk.Expander(label="_Details", use_underline=True)
@@ -51,8 +56,13 @@ class Dialog:
         box.add(expander)
         for widget in (self.costs, self.offer):
             box.add(widget)
-        box.show_all()
-        self.dialog.get_content_area().pack_start(box, True, True, 0)
+        both = Gtk.Box(spacing=6)
+        both.add(box)
+        both.add(Gtk.Separator(orientation=Gtk.Orientation.VERTICAL))
+        self.preview.widget.set_border_width(12)
+        both.add(self.preview.widget)
+        both.show_all()
+        self.dialog.get_content_area().pack_start(both, True, True, 0)
         self._own_help()
         self._changed()
         config.connect("notify", self._changed)
@@ -61,7 +71,7 @@ class Dialog:
         try:
             return self.dialog.run()
         finally:
-            self.estimator.stop()
+            self.talk.stop()
             self.dialog.destroy()
 
     # -- what is in it
@@ -184,21 +194,27 @@ class Dialog:
 
     # -- what it says
 
+    def _options(self):
+        """What is chosen now. Raises Failure."""
+        return Options(self.config, self.image)
+
     def _changed(self, *_):
         """Something was chosen: the size of the result, and what the run will take."""
         try:
-            options = Options(self.config, self.image)
-            found = sizes(self.image, self.drawables, options)
+            options = self._options()
+            found = areas(self.image, self.drawables, options)
+            self.preview.changed(options)
         except Failure as failure:
             self.estimator.forget()
+            self.preview.impossible()
             self.size.set_text("")
             self._show_costs(str(failure), "error", None)
             return
         factor = 1 if options.result == "same-size" else options.scale
-        (width, height), _ = found[-1]
+        _, (_, _, width, height), _ = found[-1]
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         self.size.set_text(f"{width} × {height} → {width * factor} × {height * factor} pixels{more}")
-        self.estimator.ask([seen for _, seen in found], options)
+        self.estimator.ask([seen[2:] for _, _, seen in found], options)
 
     def _show_costs(self, text, kind, offer):
         safe = GLib.markup_escape_text(text)

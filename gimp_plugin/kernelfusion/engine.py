@@ -150,6 +150,11 @@ class Engines:
     def __exit__(self, *_):
         self.close()
 
+    @property
+    def running(self):
+        """The one that was asked for last, or None."""
+        return self._engine
+
     def close(self):
         engine, self._engine = self._engine, None
         if engine is not None:

@@ -2,13 +2,10 @@
 
 import time
 
-from common import Failure
 from engine import in_words
-from gi.repository import GLib
-from limits import PRESETS, PROTOCOL, SCALES
+from limits import PRESETS, SCALES
 from run import duration
 
-MILLISECONDS = 80  # between two looks at what the engine says
 SECONDS_TO_SETTLE = 0.2  # a value that is being typed is not asked for at every key
 LONG = 1800  # seconds from which on a run is warned of
 
@@ -19,14 +16,11 @@ class Estimator:
     `offer` is None or {"preset": ..., "scale": ...}: a smaller run that would do.
     """
 
-    def __init__(self, engines, show):
-        self._engines, self._show = engines, show
+    def __init__(self, talk, show, hold):
+        """`hold`: says whether the engine is busy with something else."""
+        self._talk, self._show, self._hold = talk, show, hold
         self._wanted = self._since = self._failed = None
-        self._asked, self._answers, self._number = [], {}, 0
-        self._timer = GLib.timeout_add(MILLISECONDS, self._tick)
-
-    def stop(self):
-        GLib.source_remove(self._timer)
+        self._asked, self._answers = [], {}
 
     def ask(self, sizes, options):
         """For photos of these (width, height), one after the other; the answer comes later."""
@@ -40,46 +34,40 @@ class Estimator:
         """There is nothing to estimate now."""
         self._wanted = None
 
-    def _tick(self):
-        try:
-            self._listen()
-        except Failure as failure:
-            self._failed = self._wanted
-            self._engines.close()
-            self._show(str(failure), "error", None)
-        return True
+    def stop(self):
+        """What is still to come is for nobody; the run passes over it."""
 
-    def _listen(self):
-        if self._wanted is None or self._failed == self._wanted:
+    def failed(self, sentence):
+        self._failed = self._wanted
+        self._show(sentence, "error", None)
+
+    def tick(self):
+        if self._wanted is None or self._failed == self._wanted or self._hold():
             return
         if time.monotonic() - self._since < SECONDS_TO_SETTLE:
             return
-        engine = self._engines.at(self._wanted[1])
-        if engine.greet(0) is None:
+        engine = self._talk.engine(self._wanted[1])
+        if engine is None:
             return
         if not self._asked:
-            settings = self._wanted[2]
-            self._asked = [self._send(engine, settings)]
-        while (message := engine.hear(0)) is not None:
-            if message["type"] in ("estimate", "error"):
-                self._answers[message.get("id")] = message
+            self._asked = [self._send(engine, self._wanted[2])]
         if all(number in self._answers for number, _ in self._asked):
             self._conclude(engine)
 
     def _send(self, engine, settings):
-        self._number += 1
         sizes, _, _, known = self._wanted
         width, height = max(sizes, key=lambda size: size[0] * size[1])
-        engine.say(
-            type="estimate",
-            protocol=PROTOCOL,
-            id=self._number,
+        answers = self._answers
+        number = self._talk.ask(
+            engine,
+            "estimate",
+            lambda message: answers.update({message["id"]: message}),
             width=width,
             height=height,
             settings=settings,
             kernel_known=known,
         )
-        return self._number, settings
+        return number, settings
 
     def _conclude(self, engine):
         first = self._answers[self._asked[0][0]]
@@ -139,4 +127,6 @@ def in_text(answer, times=1.0):
 
 
 def gib(count):
+    if count < 0.05 * 2**30:
+        return "less than 0.1 GiB"
     return f"{count / 2**30:.1f} GiB"

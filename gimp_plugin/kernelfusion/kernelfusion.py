@@ -52,7 +52,7 @@ class KernelFusion(Gimp.PlugIn):
         add_text("preset", "_Preset", f"How much work to put in: {', '.join(PRESETS)}", "fast", flags)
         add_int(
             "kernel-size",
-            "_Kernel size (0: auto)",
+            "Kernel si_ze (0: auto)",
             "Taps per side of the kernel, from the scale to 16 times it, odd at scale 3 and else even; 0: automatic",
             -MOST,
             MOST,
@@ -77,7 +77,7 @@ class KernelFusion(Gimp.PlugIn):
         )
         add_text(
             "kernel",
-            "Kerne_l",
+            "_Kernel",
             f"Where the kernel comes from: {', '.join(KERNELS)}; a known one can be used for many photos",
             "photo",
             flags,
@@ -85,7 +85,7 @@ class KernelFusion(Gimp.PlugIn):
         add_text("kernel-file", "Kernel _file", "The .npy file with the kernel, where it comes from a file", "", flags)
         add_int(
             "strength",
-            "_Strength",
+            "Stren_gth",
             "Per cent of the result; the rest is the plain enlargement",
             -MOST,
             MOST,
@@ -94,7 +94,7 @@ class KernelFusion(Gimp.PlugIn):
         )
         procedure.add_boolean_argument(
             "add-kernel",
-            "Add the k_ernel as a layer",
+            "Add the kernel as a la_yer",
             "Also add the kernel as a hidden layer, which can be painted on and used again",
             False,
             flags,
@@ -103,7 +103,7 @@ class KernelFusion(Gimp.PlugIn):
         add_text("device", "De_vice", f"Where to compute: {', '.join(DEVICES)}", "auto", flags)
         add_text(
             "engine",
-            "En_gine",
+            "_Engine",
             "The Python that has KernelFusion, or the folder of its environment; empty: as installed",
             "",
             flags,
@@ -136,9 +136,13 @@ class KernelFusion(Gimp.PlugIn):
                         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
                     chosen = True
                 shown = run_mode != Gimp.RunMode.NONINTERACTIVE
-                found, layer = enlarge(image, drawables, Options(config, image), engines, shown)
+                found, layer, notice = enlarge(image, drawables, Options(config, image), engines, shown)
             if shown:
                 forget_choices()
+            if notice is not None:
+                from notice import show_notice
+
+                show_notice(*notice)
         except Failure as failure:
             if chosen:
                 keep_choices(config)

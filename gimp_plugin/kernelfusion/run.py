@@ -14,7 +14,10 @@ from target import Placing, check_target, sentence
 
 
 def enlarge(image, drawables, options, engines, shown):
-    """Returns (image, layer), of several the topmost. Raises Failure."""
+    """Returns (image, layer, notice), of several layers the topmost. Raises Failure.
+
+    The notice is None, or (display, sentence) of a new image that there is something to say of.
+    """
     sources, placings, failure = [], [], None
     try:
         for layer in chosen(image, drawables, options):
@@ -73,18 +76,18 @@ def place_all(image, placings, options, shown):
             image.undo_group_end()
     if len(layers) > 1:
         (new or image).set_selected_layers(layers)
+    displays = []
     if shown:
-        for each in ([new] if new else []) + extra:
-            Gimp.Display.new(each)
+        displays = [Gimp.Display.new(each) for each in ([new] if new else []) + extra]
         Gimp.displays_flush()
     for note in notes:
         Gimp.message(note)
     words = sentence(placings[-1].report)
-    if words and not notes:
+    if words and not displays:
         # Short, so that GIMP shows it in the status bar and not in a box; the whole sentence is on the layer.
         Gimp.message(words.split(".")[0] + ".")
     Gimp.progress_end()
-    return found, layer
+    return found, layer, (displays[-1], words) if words and displays else None
 
 
 def compute(source, options, given, engines, number, of):

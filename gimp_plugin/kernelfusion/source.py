@@ -74,6 +74,10 @@ class Source:
         """`area` in the coordinates of the image."""
         return (self.offset[0] + self.area[0], self.offset[1] + self.area[1], *self.area[2:])
 
+    def see(self, part, around):
+        """Has only that part of `area` written, with what is around it: `around` pixels a side in all."""
+        self.seen = grown(part, 0, around, (0, 0, self.drawable.get_width(), self.drawable.get_height()))
+
     def close(self):
         for each in self._scratch:
             if each.is_valid():
@@ -206,13 +210,13 @@ def with_effects_merged(image, layer):
     return scratch, found
 
 
-def sizes(image, drawables, options):
-    """[((width, height) of what the result is made for, the same of what the engine gets)], nothing being computed."""
+def areas(image, drawables, options):
+    """[(layer, area, seen)] as a Source has them, nothing being computed; the layer is None for the visible image."""
     found = []
     for layer in chosen(image, drawables, options):
         if layer is None:
-            size = image.get_width(), image.get_height()
-            found.append((size, size))
+            whole = (0, 0, image.get_width(), image.get_height())
+            found.append((layer, whole, whole))
             continue
         whole = (0, 0, layer.get_width(), layer.get_height())
         area = seen = whole
@@ -221,6 +225,7 @@ def sizes(image, drawables, options):
             inside, *area = layer.mask_intersect()
             if not selected or not inside:
                 raise BadCall("Nothing of the layer is selected. Select a part of it, or use the whole layer.")
-            seen = grown(tuple(area), CONTEXT, PART, whole)
-        found.append((tuple(area[2:]), tuple(seen[2:])))
+            area = tuple(area)
+            seen = grown(area, CONTEXT, PART, whole)
+        found.append((layer, area, seen))
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from kf_core.errors import BadInput
 
-TASKS = ("super_resolve", "recover_kernel")
+TASKS = ("super_resolve", "recover_kernel", "preview")
 
 # JSON's name of each type, and what Python makes of it. bool is an int to Python and not to JSON.
 WHOLE, NUMBER, TEXT, YES_NO = "a whole number", "a number", "a string", "true or false"
@@ -15,6 +15,7 @@ LIST_OF_TEXT, OBJECT = "a list of strings", "an object"
 
 PICTURE = {"file": TEXT, "width": WHOLE, "height": WHOLE, "channels": WHOLE}
 KERNEL = {"file": TEXT, "size": WHOLE, "scale": WHOLE}
+SPOT = {"x": WHOLE, "y": WHOLE, "width": WHOLE, "height": WHOLE}
 SETTINGS = {
     "preset": TEXT,
     "scale": WHOLE,
@@ -28,6 +29,7 @@ JOB = {
     "settings": OBJECT,
     "kernel": OBJECT,
     "task": TEXT,
+    "spot": OBJECT,
     "reduce": YES_NO,
     "preview": YES_NO,
     "strength": NUMBER,
@@ -50,6 +52,11 @@ def check_job(message: Mapping[str, Any]) -> None:
         check(kernel, KERNEL, "kernel.", needed=("file", "size"))
     if (task := message.get("task", "super_resolve")) not in TASKS:
         raise BadRequest(f"There is no task '{task}'.", f"There are: {', '.join(TASKS)}.")
+    spot = message.get("spot")
+    if (spot is None) == (task == "preview"):
+        raise BadRequest("A preview needs a spot, and nothing else has one.", "Give both, or none of them.")
+    if spot is not None:
+        check(spot, SPOT, "spot.", needed=tuple(SPOT))
     strength = message.get("strength")
     if strength is not None and not 0 <= strength <= 1:
         raise BadRequest(f"A strength of {strength} is not possible.", "Use a number from 0 to 1.")

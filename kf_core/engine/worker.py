@@ -18,6 +18,7 @@ from kf_core.engine.places import device_lock
 
 SECONDS_BETWEEN_PROGRESS = 0.1
 SECONDS_BETWEEN_PREVIEWS = 2.0
+FILES = {"image": "result.f32", "plain": "plain.f32"}
 
 
 class Stopper:
@@ -42,8 +43,11 @@ class Stopper:
 class Job:
     """One job: what it says to the host carries its id."""
 
-    def __init__(self, message: dict[str, Any], directory: Path, stopper: Stopper, out: Any) -> None:
+    def __init__(
+        self, message: dict[str, Any], directory: Path, stopper: Stopper, out: Any, kept: dict[str, Any]
+    ) -> None:
         self.message, self.directory, self._stopper, self._out = message, directory, stopper, out
+        self._kept = kept  # from job to job
         self._phase, self._told, self._shown = "", 0.0, 0.0
 
     def say(self, kind: str, **content: Any) -> None:
@@ -80,6 +84,7 @@ class Job:
         import kf_core
         from kf_core.adjust import weaken
         from kf_core.engine import pixels, request
+        from kf_core.engine.spot import Spots, pictures
 
         message = self.message
         request.check_job(message)
@@ -90,27 +95,41 @@ class Job:
         layer = pixels.prepare(raw)
         for warning in layer.warnings:
             self.say("warning", message=warning)
+        spot = message["spot"] if message.get("task") == "preview" else None
         self._check_room(raw.size * 4 * settings.scale**2)
 
         with self._device(settings.device):
             told: dict[str, Any] = {"progress": self._progress, "should_stop": self._stopper.asked.is_set}
-            if message.get("task") == "recover_kernel":
+            if spot is not None:
+                result = self._kept.setdefault("spots", Spots()).make(layer, spot, settings, kernel, **told)
+            elif message.get("task") == "recover_kernel":
                 result = kf_core.recover_kernel(layer.colour, settings, **told)
             else:
                 result = kf_core.super_resolve(layer.colour, settings, kernel=kernel, **told)
         answer: dict[str, Any] = {"report": result.report}
-        if result.image is not None:
+        if spot is not None:
+            answer["approximate"] = result.approximate
+            made = pictures(result, layer, spot, settings.scale, message.get("strength"), bool(message.get("reduce")))
+            for name, image in made.items():
+                answer[name] = self._write(FILES[name], image)
+        elif result.image is not None:
             strength = message.get("strength")
             colour = result.image if strength is None else weaken(result.image, layer.colour, strength)
             image = pixels.restore(colour, layer, settings.scale)
             if message.get("reduce"):
                 image = pixels.reduce(image, settings.scale)
-            pixels.write_raw(self.directory / "result.f32", image)
-            height, width, channels = image.shape
-            answer["image"] = {"file": "result.f32", "width": width, "height": height, "channels": channels}
+            answer["image"] = self._write(FILES["image"], image)
         pixels.write_raw(self.directory / "kernel.f32", result.kernel)
         answer["kernel"] = {"file": "kernel.f32", "size": result.kernel.shape[0]}
         self.say("result", **answer)
+
+    def _write(self, name: str, image: Any) -> dict[str, Any]:
+        """Puts (H, W, C) into the job directory; what a message says of it."""
+        from kf_core.engine import pixels
+
+        pixels.write_raw(self.directory / name, image)
+        height, width, channels = image.shape
+        return {"file": name, "width": width, "height": height, "channels": channels}
 
     def _estimate(self) -> None:
         from kf_core.engine import request
@@ -247,9 +266,9 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     directory = Path(sys.argv[1])
-    stopper = Stopper()
+    stopper, kept = Stopper(), dict[str, Any]()
     while True:
-        job = Job(stopper.jobs.get(), directory, stopper, out)
+        job = Job(stopper.jobs.get(), directory, stopper, out, kept)
         job.run()
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 INSIDE = Path(__file__).parent / "inside"
-FILES = ("placement", "protection", "kernels", "failures", "engine")
+FILES = ("placement", "protection", "kernels", "spots", "failures", "engine")
 
 
 def checks() -> list[tuple[str, str]]:

@@ -24,21 +24,34 @@ def tiny(inside) -> str:
 
 
 @pytest.fixture(scope="module")
-def seen(testbed, inside_folder, tmp_path_factory):
-    """What window.py saw, and the folder with its pictures. A home of its own: no settings are remembered yet."""
-    for _ in range(2):  # keys sent from outside are now and then lost on a busy machine: one failure is none
-        home = tmp_path_factory.mktemp("window")
-        assert testbed(home, "kf", "install-gimp").returncode == 0
-        with Image.open(example("windmill")) as photo:
-            photo.crop((20, 30, 68, 70)).save(home / "mill.png")
-        script = inside_folder / "window.py"
-        told = testbed(
-            home, "python3", script, home / "mill.png", SECONDS, f"{tiny(inside_folder)} doubt=True", timeout=500
-        )
-        if told.returncode == 0:
-            break
-    assert told.returncode == 0, told.stderr[-2000:]
-    return home, json.loads((home / "window.json").read_text())
+def driven(testbed, inside_folder, tmp_path_factory):
+    """driven(script, box): what that script saw on a part of a photo, and the folder with its pictures."""
+
+    def drive(script, box):
+        for _ in range(2):  # keys sent from outside are now and then lost on a busy machine: one failure is none
+            home = tmp_path_factory.mktemp("window")  # of its own: no settings are remembered yet
+            assert testbed(home, "kf", "install-gimp").returncode == 0
+            with Image.open(example("windmill")) as photo:
+                photo.crop(box).save(home / "mill.png")
+            settings = f"{tiny(inside_folder)} doubt=True"
+            command = ("python3", inside_folder / script, home / "mill.png", SECONDS, settings)
+            told = testbed(home, *command, timeout=500)
+            if told.returncode == 0:
+                break
+        assert told.returncode == 0, told.stderr[-2000:]
+        return home, json.loads((home / "window.json").read_text())
+
+    return drive
+
+
+@pytest.fixture(scope="module")
+def seen(driven):
+    return driven("window.py", (20, 30, 68, 70))
+
+
+@pytest.fixture(scope="module")
+def spot(driven):
+    return driven("spot.py", (0, 0, 128, 128))
 
 
 def test_dialog_and_result(seen):
@@ -71,7 +84,14 @@ def test_help_is_the_guide(seen):
 
 def test_success_is_said_without_a_box(seen):
     _, what = seen
-    assert [title for title in what["windows"] if "GIMP Message" in title or title == "Message"] == []
+    for titles in (what["windows"], what["windows_later"]):
+        assert [title for title in titles if "GIMP Message" in title or title == "Message"] == []
+
+
+def test_the_notice_over_a_new_image_goes_by_itself(seen):
+    _, what = seen
+    assert "KernelFusion notice" in what["windows"]
+    assert "KernelFusion notice" not in what["windows_later"]
 
 
 def test_the_result_is_named_after_its_source_and_not_closed_without_a_question(seen):
@@ -97,3 +117,21 @@ def test_cancel_ends_the_engine_within_2_seconds(seen):
     assert what["cancelled_within"] < 2.5  # the key press included
     assert what["pixels_left"] == []
     assert what["after_cancel"] == what["title"]
+
+
+def test_a_preview_takes_seconds_and_the_dialog_goes_on(spot):
+    """That it goes on, that the strength is followed, and that OK ends a preview, is waited for in the script."""
+    _, what = spot
+    assert what["changes"]
+    assert what["seconds"] < 60  # on a busy machine, the start of the engine included; a run takes minutes
+
+
+def test_the_frame_chooses_the_spot_of_the_preview(spot):
+    _, what = spot
+    assert what["kept"] and what["another"]
+
+
+def test_a_preview_can_be_stopped_and_says_what_is_wrong(spot):
+    _, what = spot
+    assert what["kept_engine"] and what["kept_after_stop"] and what["recovered"]
+    assert "512x512" in what["result"]

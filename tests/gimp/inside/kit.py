@@ -60,7 +60,7 @@ def during(action, image, drawables, engine="stub", **arguments):
     run.wait = wait
     try:
         with engines.Engines() as started:
-            return run.enlarge(image, drawables, choices.Options(config, image), started, False)
+            return run.enlarge(image, drawables, choices.Options(config, image), started, False)[:2]
     finally:
         run.wait = waits
 

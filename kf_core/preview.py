@@ -1,0 +1,226 @@
+"""What a run would make of one spot of a photo, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from kf_core import device as devices
+from kf_core.adjust import weaken
+from kf_core.checkpoints.load import load_prior
+from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.errors import BadInput, OutOfMemory, TooLarge, is_out_of_memory
+from kf_core.estimate import prior_channels, speed, stages_of
+from kf_core.kernels.base import Estimate, Evidence
+from kf_core.kernels.given import given_kernel
+from kf_core.kernels.simple import simple_kernels
+from kf_core.photo import Photo
+from kf_core.physics.grid import Box
+from kf_core.physics.kernel import check_kernel_size, default_kernel_size
+from kf_core.pipeline import make_stages, smaller
+from kf_core.pixels import as_pixels
+from kf_core.progress import Monitor, Progress
+from kf_core.report import make_report
+from kf_core.run import Run
+from kf_core.settings import SMALLEST, Settings
+from kf_core.stages import RestoreImage, State, TrustImage
+from kf_core.trust.choose import choose_kernel, correct
+from kf_core.trust.fitted import FITTED
+from kf_core.trust.noise import noise_level, without_clipped
+from kf_core.trust.spectrum import Spectrum
+
+SECONDS = 10.0  # a search for the kernel that takes longer is left out
+CROP = 64  # LR pixels per side of the part that kernels are compared on
+CONTEXT = 6  # LR pixels around the spot that are restored with it: the width of the usual kernel
+LEAST_STEPS = 8  # of the restoration, however slow the computer; more where they take seconds only
+LABELS = {"weigh_kernel": "looking for a simple kernel", "finish": "sharpening the spot"}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One spot of the result.
+
+    Attributes:
+        image: (h s, w s) or (h s, w s, 3), the spot as a run would make it, of the dtype given.
+        plain: the same spot, enlarged bicubically.
+        kernel: (K, K) float32 with sum 1.
+        approximate: whether the kernel was found in a quicker way than the settings ask for.
+        report: as that of a run, on the spot and its surroundings.
+        found: what to hand to the next preview of the same photo with the same settings.
+    """
+
+    image: np.ndarray
+    plain: np.ndarray
+    kernel: np.ndarray
+    approximate: bool
+    report: dict[str, Any]
+    found: tuple[Estimate, bool]
+
+
+def preview(
+    image: np.ndarray,
+    spot: Box,
+    settings: Settings | None = None,
+    *,
+    kernel: np.ndarray | None = None,
+    found: tuple[Estimate, bool] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Preview:
+    """The result on one spot, without making the rest of it.
+
+    A given kernel is used as it is. Without one, the kernel is sought as in the run if that takes seconds. If it takes
+    longer, the Gaussian that suits the photo best stands in for it, and the run itself may do better. On a slow
+    computer the restoration has fewer steps.
+
+    Args:
+        image: the photo, or a part of it around the spot, as super_resolve takes it.
+        spot: (top, left, height, width) in pixels of the photo.
+        kernel: as super_resolve takes it.
+        found: `Preview.found` of another spot of this photo, so that its kernel is not sought again.
+
+    Raises what super_resolve raises, and BadInput for a spot that is not in the photo.
+
+    >>> photo = np.random.default_rng(0).integers(0, 256, (48, 40), dtype=np.uint8)
+    >>> settings = Settings.preset("fast", scale=2, device="cpu").with_overrides(["finish.steps=1"])
+    >>> preview(photo, (8, 8, 16, 12), settings, kernel=np.full((8, 8), 1 / 64)).image.shape
+    (32, 24)
+    """
+    settings = (settings or Settings.preset("fast")).checked()
+    pixels, device = as_pixels(image), devices.choose_device(settings.device)
+    whole = Photo.from_array(pixels, device, settings.stretch)
+    around = surroundings(spot, *whole.size)
+    known = None if kernel is None else given_kernel(kernel, settings.scale).to(device)
+    size = settings.kernel_size or default_kernel_size(settings.scale) if known is None else len(known)
+    settings = replace(
+        settings,
+        kernel_size=check_kernel_size(size, settings.scale),
+        finish=replace(settings.finish, steps=affordable_steps(around, settings, device)),
+    )
+    monitor = Monitor(progress, should_stop, limits=whole.limits)
+    run = Run(device, torch.Generator().manual_seed(settings.seed), monitor)
+    try:
+        with torch.random.fork_rng():
+            part = whole.cropped(CROP).part
+            if known is not None:
+                found = Estimate(known, "given"), False
+                part = replace(part, noise=noise_level(part, known, settings.scale, monitor))
+            elif found is None:
+                found = find_kernel(whole, settings, run)
+            monitor.labels, monitor.plan = LABELS, {}
+            noise = part.noise if found[0].evidence is None else found[0].evidence.noise
+            state = restored(replace(whole, crop=around, noise=noise).part, found[0], settings, run)
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
+        raise
+    assert state.image is not None
+    made = whole.to_array(state.image, pixels)
+    return Preview(
+        inside(made, spot, around, settings.scale),
+        inside(plain(pixels, around, settings.scale), spot, around, settings.scale),
+        state.kernel.cpu().numpy().astype(np.float32),
+        found[1],
+        make_report(state, settings, run, want_image=True),
+        found,
+    )
+
+
+def surroundings(spot: Box, height: int, width: int) -> Box:
+    """The spot with what is restored together with it, as far as the photo reaches. Raises BadInput."""
+    found = []
+    for start, length, limit in ((spot[0], spot[2], height), (spot[1], spot[3], width)):
+        if length < 1 or start < 0 or start + length > limit:
+            raise BadInput("The spot to preview is not in the photo.", "Choose one inside it.")
+        more = max(CONTEXT, -(-(SMALLEST - length) // 2))
+        first = max(0, min(start - more, limit - length - 2 * more))
+        found.append((first, min(limit, first + length + 2 * more) - first))
+    (top, rows), (left, columns) = found
+    return top, left, rows, columns
+
+
+def find_kernel(whole: Photo, settings: Settings, run: Run) -> tuple[Estimate, bool]:
+    """The kernel, and whether it was found in a quicker way than the settings ask for. Raises Cancelled."""
+    search_alone = replace(settings, refine=replace(settings.refine, rounds=0), doubt=False)
+    for tried in (settings, search_alone):
+        if seconds_to_find(whole, tried, run) <= SECONDS:
+            photo = whole.cropped(settings.kernel_crop)
+            stages, about = make_stages(photo, tried, None, None, None, None, run, want_image=False)
+            state = State(photo, about_prior=about)
+            for stage in stages:
+                state = stage(state, run)
+            assert state.estimate is not None
+            if settings.doubt and state.estimate.evidence is None:
+                part = whole.cropped(CROP).part
+                return choose_kernel(part, state.kernel, settings.scale, run.monitor), True
+            return state.estimate, tried != settings
+    return simple_kernel(whole.cropped(CROP).part, settings, run), True
+
+
+def seconds_to_find(photo: Photo, settings: Settings, run: Run) -> float:
+    """How long the stages before the image take on this computer, roughly."""
+    height, width = photo.size
+    try:
+        stages = stages_of(width, height, settings, kernel_known=False)
+    except TooLarge:
+        return float("inf")
+    work = [stage.cost(height, width).work for stage in stages if not isinstance(stage, RestoreImage | TrustImage)]
+    return sum(work) / speed(run.device)
+
+
+def affordable_steps(box: Box, settings: Settings, device: torch.device) -> int:
+    """As many steps of the restoration as the settings ask for, or fewer where those take longer than half SECONDS."""
+    work = box[2] * box[3] * settings.scale**2 * 1e-4 * prior_channels(settings) ** 2
+    return min(settings.finish.steps, max(LEAST_STEPS, int(SECONDS / 2 * speed(device) / work)))
+
+
+def simple_kernel(photo: Photo, settings: Settings, run: Run) -> Estimate:
+    """The Gaussian, stretched and sharpened as it may be, that suits the spectrum of the photo best."""
+    run.monitor.labels, scale = LABELS, settings.scale
+    lr = without_clipped(photo)
+    assert settings.kernel_size is not None
+    spectrum, gaussians = Spectrum(lr, scale), simple_kernels(settings.kernel_size, scale, FITTED.widths)
+    spectrum.fit_anisotropy(gaussians[len(gaussians) // 2], run.monitor)
+    misfits = [spectrum.misfit(kernel) for kernel in gaussians]
+    run.monitor.step("weigh_kernel", 1, 2)
+    kernel, misfit = correct(gaussians[misfits.index(min(misfits))], spectrum, run.monitor)
+    kernel = kernel.to(photo.pixels.device)
+    evidence = Evidence(
+        margin=misfits[0] - misfit,
+        clutter=FITTED.usual_clutter,  # there was no search that could have left any
+        excess=misfit - spectrum.least,
+        pixels=lr.shape[-2] * lr.shape[-1],
+        noise=noise_level(photo, kernel, scale, run.monitor),
+    )
+    run.monitor.step("weigh_kernel", 2, 2)
+    return Estimate(kernel, "simple", evidence=evidence)
+
+
+def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> State:
+    """The image of the photo with that kernel, mixed as the confidence says if there is one."""
+    source = settings.patches.prior
+    prior = load_prior("bundled" if source in ("none", "auto") else source, run.device, run.monitor)
+    schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
+    state = State(photo, estimate, about_prior=prior.about)
+    state = RestoreImage(PatchDenoiser(prior.network, schedule), schedule, settings)(state, run)
+    return TrustImage()(state, run) if settings.doubt and estimate.evidence is not None else state
+
+
+def plain(pixels: np.ndarray, box: Box, scale: int) -> np.ndarray:
+    """That box of the picture, enlarged bicubically, of the dtype given."""
+    top, left, height, width = box
+    part = pixels[top : top + height, left : left + width]
+    white = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
+    larger = weaken(np.zeros((height * scale, width * scale, *part.shape[2:]), np.float32), part / white, 0.0) * white
+    return (larger if pixels.dtype.kind == "f" else larger.round()).astype(pixels.dtype)
+
+
+def inside(larger: np.ndarray, spot: Box, box: Box, scale: int) -> np.ndarray:
+    """The spot, cut out of the enlarged box around it."""
+    top, left = (spot[0] - box[0]) * scale, (spot[1] - box[1]) * scale
+    return larger[top : top + spot[2] * scale, left : left + spot[3] * scale]
