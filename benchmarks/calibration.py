@@ -1,7 +1,7 @@
 """Does a high confidence mean a gain? `python -m benchmarks.calibration`
 
-Draws confidence against gain, one point a case, from what benchmarks/doubt.py kept, to benchmarks/results/
-calibration.png, and prints the means of the cases by confidence.
+Draws confidence against gain, one point a case, from what benchmarks/kernels.py kept, to
+benchmarks/results/calibration.png, and prints the means of the cases by confidence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.kf12 import RESULTS
 from kf_core.files.picture import Picture, write_picture
 
 SIDE, EDGE, LOW, HIGH = 480, 48, -2.0, 4.0  # of the plot in pixels; dB
-COLOURS = {"split-tuning": (150, 150, 150), "split-final": (200, 40, 40), "kf12": (40, 90, 200)}
+COLOURS = {"kf12": (150, 150, 150), "fresh": (200, 40, 40), "kept-out": (40, 90, 200)}
 BOUNDS = (0.0, 0.25, 0.5, 0.7, 1.0)
 
 
@@ -35,18 +35,18 @@ def main() -> None:
     draw.text((EDGE + SIDE / 2 - 90, SIDE + EDGE + 26), "confidence; gain over bicubic", fill="black")
     every = []
     for number, (name, colour) in enumerate(COLOURS.items()):
-        path = RESULTS / f"doubt_{name}.json"
-        rows = json.loads(path.read_text()) if path.exists() else []
+        path = RESULTS / f"kernels_{name}_fast.json"
+        rows = json.loads(path.read_text())["rows"] if path.exists() else []
         if rows:
             draw.text((EDGE + 8, EDGE + 4 + 14 * number), f"{name}: {len(rows)} cases", fill=colour)
         for row in rows:
-            x, y = place(row["confidence"], row["gain, weighed"])
+            x, y = place(row["confidence"], row["gain"])
             draw.ellipse([x - 4, y - 4, x + 4, y + 4], fill=colour)
         every += rows
     write_picture(RESULTS / "calibration.png", Picture(np.array(image)))
     print("| confidence | cases | mean gain | worst gain |\n|---|---|---|---|")
     for low, high in zip(BOUNDS, BOUNDS[1:], strict=False):
-        gains = [row["gain, weighed"] for row in every if low <= row["confidence"] < high]
+        gains = [row["gain"] for row in every if low <= row["confidence"] < high]
         if gains:
             print(f"| {low} to {high} | {len(gains)} | {np.mean(gains):+.2f} | {min(gains):+.2f} |")
 

@@ -42,16 +42,28 @@ def pair(photo: int, kernel: int, crop: int = 0) -> Pair:
     return shrunk(case_name(photo, kernel), hr, taps, crop)
 
 
-def shrunk(name: str, hr: np.ndarray, taps: np.ndarray, crop: int = 0, corner: int | None = None) -> Pair:
+def shrunk(
+    name: str,
+    hr: np.ndarray,
+    taps: np.ndarray,
+    crop: int = 0,
+    corner: int | None = None,
+    place: tuple[float, ...] = (0.5, 0.5),
+) -> Pair:
     """A photograph shrunk with a kernel; of both, the middle `crop` LR pixels are kept, or all where that is fewer.
 
     Args:
         corner: in place of the middle, 0..3: top left, top right, bottom left, bottom right.
+        place: of what is kept, without a corner: how far down and across, 0..1.
     """
     lr = to_array(UniformBlur(torch.from_numpy(taps), SCALE).A(to_tensor(hr)), hr)
     height, width = (min(crop or side, side) for side in lr.shape[:2])
     spare = lr.shape[0] - height, lr.shape[1] - width
-    top, left = (s // 2 for s in spare) if corner is None else (spare[0] * (corner // 2), spare[1] * (corner % 2))
+    top, left = (
+        (int(s * share) for s, share in zip(spare, place, strict=True))
+        if corner is None
+        else (spare[0] * (corner // 2), spare[1] * (corner % 2))
+    )
     lr = lr[top : top + height, left : left + width]
     hr = hr[SCALE * top : SCALE * (top + height), SCALE * left : SCALE * (left + width)]
     return Pair(name, hr, lr, taps)

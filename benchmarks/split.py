@@ -1,4 +1,4 @@
-"""Photographs and kernels nobody tuned to; benchmarks/doubt.py runs them.
+"""Photographs and kernels nobody tuned to; benchmarks/kernels.py runs the newest of them.
 
 The ten photographs that the bundled prior held out, and 48 kernels drawn from seven families. The first 36 are there
 to tune on: 24 on the middles of the photographs, twelve on corners. The last twelve, on other corners, are looked at
@@ -14,10 +14,16 @@ import numpy as np
 
 from benchmarks.kf144 import Pair, shrunk
 from kf_core.files.picture import read_picture
+from kf_core.training.kernel_families import ARCS_AND_SPIRALS, random_kernels
 
 FOLDER = Path(__file__).parent / "data" / "held_out"
 PHOTOS = sorted(FOLDER.glob("*.png"))
-KERNEL_SIZE, FINE, SEED = 24, 8, 20261125  # taps per side; samples per tap and axis when a kernel is drawn
+KERNEL_SIZE, FINE, SEED, FRESH_SEED = (
+    24,
+    8,
+    20261125,
+    20261127,
+)  # taps per side; samples per tap and axis when a kernel is drawn
 TUNING, CORNERS, FINAL = range(36), range(24, 48), range(36, 48)
 
 
@@ -96,7 +102,12 @@ def family(index: int) -> Callable[[np.random.Generator], np.ndarray]:
 
 def kernel(index: int) -> np.ndarray:
     """(24, 24) float32, sum 1, its centre of mass within a tenth of a tap of the middle."""
-    drawn = family(index)(np.random.default_rng([SEED, index])).astype(np.float64)
+    return binned(family(index)(np.random.default_rng([SEED, index])))
+
+
+def binned(drawn: np.ndarray) -> np.ndarray:
+    """What is drawn on the fine grid, brought to the middle, as (24, 24) taps."""
+    drawn = drawn.astype(np.float64)
     y, x = grid()
     for axis, along in ((0, y), (1, x)):
         drawn = np.roll(drawn, -round(FINE * float((drawn * along).sum() / drawn.sum())), axis)
@@ -110,3 +121,22 @@ def case(index: int, crop: int = 64) -> Pair:
     corner = (index + index // 36) % 4 if index in CORNERS else None  # of one photograph, never the same again
     name = f"{photo.stem} x {index:02d}_{family(index).__name__}"
     return shrunk(name, read_picture(photo).pixels, kernel(index), crop, corner)
+
+
+def fresh(index: int, crop: int = 112) -> Pair:
+    """Of 24 cases drawn anew: each family in turn, any part of any of the photographs."""
+    random = np.random.default_rng([FRESH_SEED, index])
+    drawn = FAMILIES[index % len(FAMILIES)]
+    return anywhere(f"{index:02d}_{drawn.__name__}", random, binned(drawn(random)), crop)
+
+
+def kept_out(index: int, crop: int = 112) -> Pair:
+    """Kernels of the family that the kernel estimator never learns from, on any part of any of the photographs."""
+    random = np.random.default_rng([FRESH_SEED, 1000 + index])
+    taps = random_kernels(random, 1, ARCS_AND_SPIRALS)[0].numpy()
+    return anywhere(f"{index:02d}_arc_or_spiral", random, taps, crop)
+
+
+def anywhere(name: str, random: np.random.Generator, taps: np.ndarray, crop: int) -> Pair:
+    photo, place = PHOTOS[random.integers(len(PHOTOS))], random.uniform(size=2)
+    return shrunk(f"{photo.stem} x {name}", read_picture(photo).pixels, taps, crop, place=tuple(place))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kf_core import device as devices
-from kf_core.checkpoints.load import load_prior
+from kf_core.checkpoints.load import load_kernel_network, load_prior
 from kf_core.cost import Cost
 from kf_core.denoisers.adapt import Prior, fresh_prior
 from kf_core.denoisers.base import Denoiser
@@ -22,6 +22,7 @@ from kf_core.errors import BadKernel, BadPrior, BadSetting, OutOfMemory, TooLarg
 from kf_core.kernels.algorithm1 import Algorithm1
 from kf_core.kernels.base import KernelEstimator
 from kf_core.kernels.given import GivenKernel, given_kernel
+from kf_core.kernels.learned import LearnedKernel
 from kf_core.photo import Photo
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
 from kf_core.pixels import as_pixels
@@ -80,7 +81,7 @@ def super_resolve(
         settings: `Settings.preset("fast")` if None.
         kernel: (K, K), the degradation where it is known; then only the image is recovered.
         prior: what load_prior returned, so that a server keeps its network; None: settings.patches.prior is loaded.
-        estimator: what finds the kernel, in place of Algorithm 1.
+        estimator: what finds the kernel, in place of the one that the settings name.
         denoiser: what takes noise off images in refinement and restoration, in place of PD.
         progress: called after every iteration, from this thread.
         should_stop: asked after every iteration and every tile; True ends the run with Cancelled.
@@ -153,8 +154,8 @@ def _run(
         with torch.random.fork_rng():
             photo = whole.cropped(settings.kernel_crop)
             monitor.limits = photo.limits
-            stages, about_prior = make_stages(photo, settings, kernel, prior, estimator, denoiser, run, want_image)
-            state = State(photo, about_prior=about_prior)
+            stages, about = make_stages(photo, settings, kernel, prior, estimator, denoiser, run, want_image)
+            state = State(photo, about=about)
             for stage in stages:
                 state = stage(state, run)
     except (MemoryError, RuntimeError) as error:
@@ -175,13 +176,19 @@ def make_stages(
     denoiser: Denoiser | None,
     run: Run,
     want_image: bool,
-) -> tuple[list[Stage], Mapping[str, Any]]:
-    """The stages of a run, and what the report says of PD. The one place that decides what runs.
+) -> tuple[list[Stage], Mapping[str, Mapping[str, Any]]]:
+    """The stages of a run, and what the report says of its networks. The one place that decides what runs.
 
     Tells the monitor their labels and shares of the progress. Raises TooLarge when they need more memory than is free,
     before any of them begins.
     """
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
+    about: dict[str, Mapping[str, Any]] = {}
+    learned = None
+    if kernel is None and estimator is None and settings.estimator != "algorithm1":
+        kernel_network, about["kernel_network"] = load_kernel_network(settings.kernel_network, run.device)
+        learned = LearnedKernel(kernel_network, settings)
+        estimator = learned if settings.estimator == "learned" else None
     walks = (kernel is None and estimator is None) or (
         kernel is not None and settings.finish.method == "none" and want_image
     )
@@ -192,15 +199,16 @@ def make_stages(
         prior = load_prior(settings.patches.prior, run.device, run.monitor)
     torch.manual_seed(settings.seed)  # only now: the same weights whether the prior was built just now or long ago
     stages: list[Stage] = []
-    about: Mapping[str, Any] = {"prior": "none"}
+    about["patch_prior"] = {"prior": "none"}
     if needs_patches:
         check_schedule(prior, settings.diffusion)
-        network, about = on_device(prior, run.device) if prior else fresh_prior(settings.patches, run.device)
+        network, about_prior = on_device(prior, run.device) if prior else fresh_prior(settings.patches, run.device)
+        about["patch_prior"] = about_prior
         patches = PatchDenoiser(network, schedule)
         if settings.patches.steps:
-            stages.append(LearnPatches(patches, about, settings))
+            stages.append(LearnPatches(patches, about_prior, settings))
         if walks:
-            estimator = Algorithm1(patches, settings, kernel)
+            estimator = Algorithm1(patches, settings, kernel, learned)
         denoiser = denoiser or patches
     assert denoiser is not None
     if estimator is None:

@@ -16,9 +16,8 @@ from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, OutOfMemory, TooLarge, is_out_of_memory
 from kf_core.estimate import prior_channels, speed, stages_of
-from kf_core.kernels.base import Estimate, Evidence
+from kf_core.kernels.base import Estimate
 from kf_core.kernels.given import given_kernel
-from kf_core.kernels.simple import simple_kernels
 from kf_core.photo import Photo
 from kf_core.physics.grid import Box
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
@@ -29,15 +28,13 @@ from kf_core.report import make_report
 from kf_core.run import Run
 from kf_core.settings import SMALLEST, Settings
 from kf_core.stages import RestoreImage, State, TrustImage
-from kf_core.trust.choose import choose_kernel, correct
-from kf_core.trust.fitted import FITTED
-from kf_core.trust.noise import noise_level, without_clipped
-from kf_core.trust.spectrum import Spectrum
+from kf_core.trust.noise import noise_level
 
 SECONDS = 10.0  # a search for the kernel that takes longer is left out
 CROP = 64  # LR pixels per side of the part that kernels are compared on
 CONTEXT = 6  # LR pixels around the spot that are restored with it: the width of the usual kernel
 LEAST_STEPS = 8  # of the restoration, however slow the computer; more where they take seconds only
+QUICK_ROUNDS = 4  # of refining a kernel
 LABELS = {"weigh_kernel": "looking for a simple kernel", "finish": "sharpening the spot"}
 
 
@@ -75,7 +72,7 @@ def preview(
     """The result on one spot, without making the rest of it.
 
     A given kernel is used as it is. Without one, the kernel is sought as in the run if that takes seconds. If it takes
-    longer, the Gaussian that suits the photo best stands in for it, and the run itself may do better. On a slow
+    longer, the learned kernel of a part of the photo stands in for it, and the run itself may do better. On a slow
     computer the restoration has fewer steps.
 
     Args:
@@ -146,20 +143,28 @@ def surroundings(spot: Box, height: int, width: int) -> Box:
 
 def find_kernel(whole: Photo, settings: Settings, run: Run) -> tuple[Estimate, bool]:
     """The kernel, and whether it was found in a quicker way than the settings ask for. Raises Cancelled."""
-    search_alone = replace(settings, refine=replace(settings.refine, rounds=0), doubt=False)
-    for tried in (settings, search_alone):
-        if seconds_to_find(whole, tried, run) <= SECONDS:
-            photo = whole.cropped(settings.kernel_crop)
-            stages, about = make_stages(photo, tried, None, None, None, None, run, want_image=False)
-            state = State(photo, about_prior=about)
-            for stage in stages:
-                state = stage(state, run)
-            assert state.estimate is not None
-            if settings.doubt and state.estimate.evidence is None:
-                part = whole.cropped(CROP).part
-                return choose_kernel(part, state.kernel, settings.scale, run.monitor), True
-            return state.estimate, tried != settings
-    return simple_kernel(whole.cropped(CROP).part, settings, run), True
+    approximate = seconds_to_find(whole, settings, run) > SECONDS
+    if approximate:
+        settings = quicker(settings)
+    photo = whole.cropped(settings.kernel_crop)
+    stages, about = make_stages(photo, settings, None, None, None, None, run, want_image=False)
+    state = State(photo, about=about)
+    for stage in stages:
+        state = stage(state, run)
+    assert state.estimate is not None
+    return state.estimate, approximate
+
+
+def quicker(settings: Settings) -> Settings:
+    """The learned kernel, refined in a few passes over a small part of the photo. Nothing is fetched."""
+    prior = "bundled" if settings.patches.prior in ("none", "auto") else settings.patches.prior
+    return replace(
+        settings,
+        estimator="learned",
+        kernel_crop=CROP,
+        patches=replace(Settings.preset("fast").patches, prior=prior),
+        refine=replace(Settings.preset("fast").refine, rounds=QUICK_ROUNDS),
+    )
 
 
 def seconds_to_find(photo: Photo, settings: Settings, run: Run) -> float:
@@ -179,34 +184,12 @@ def affordable_steps(box: Box, settings: Settings, device: torch.device) -> int:
     return min(settings.finish.steps, max(LEAST_STEPS, int(SECONDS / 2 * speed(device) / work)))
 
 
-def simple_kernel(photo: Photo, settings: Settings, run: Run) -> Estimate:
-    """The Gaussian, stretched and sharpened as it may be, that suits the spectrum of the photo best."""
-    run.monitor.labels, scale = LABELS, settings.scale
-    lr = without_clipped(photo)
-    assert settings.kernel_size is not None
-    spectrum, gaussians = Spectrum(lr, scale), simple_kernels(settings.kernel_size, scale, FITTED.widths)
-    spectrum.fit_anisotropy(gaussians[len(gaussians) // 2], run.monitor)
-    misfits = [spectrum.misfit(kernel) for kernel in gaussians]
-    run.monitor.step("weigh_kernel", 1, 2)
-    kernel, misfit = correct(gaussians[misfits.index(min(misfits))], spectrum, run.monitor)
-    kernel = kernel.to(photo.pixels.device)
-    evidence = Evidence(
-        margin=misfits[0] - misfit,
-        clutter=FITTED.usual_clutter,  # there was no search that could have left any
-        excess=misfit - spectrum.least,
-        pixels=lr.shape[-2] * lr.shape[-1],
-        noise=noise_level(photo, kernel, scale, run.monitor),
-    )
-    run.monitor.step("weigh_kernel", 2, 2)
-    return Estimate(kernel, "simple", evidence=evidence)
-
-
 def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> State:
     """The image of the photo with that kernel, mixed as the confidence says if there is one."""
     source = settings.patches.prior
     prior = load_prior("bundled" if source in ("none", "auto") else source, run.device, run.monitor)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
-    state = State(photo, estimate, about_prior=prior.about)
+    state = State(photo, estimate, about={"patch_prior": prior.about})
     state = RestoreImage(PatchDenoiser(prior.network, schedule), schedule, settings)(state, run)
     return TrustImage()(state, run) if settings.doubt and estimate.evidence is not None else state
 

@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from kf_core.device import describe
+from kf_core.kernels.base import Candidate
 from kf_core.run import Run
 from kf_core.settings import Settings
 from kf_core.stages import State
 from kf_core.trust.confidence import residual, sentence
 from kf_core.version import __version__
+
+RUNNERS_UP = 3  # kernels beside the chosen one that a report shows
 
 
 def make_report(state: State, settings: Settings, run: Run, want_image: bool) -> dict[str, Any]:
@@ -36,14 +39,25 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         "device": {"type": run.device.type, "name": describe(run.device)},
         "input_size": [lr.shape[-1], lr.shape[-2]],
         "output_size": [image.shape[-1], image.shape[-2]] if image is not None else None,
-        "patch_prior": dict(state.about_prior),
+        **{name: dict(about) for name, about in state.about.items()},
         "kernel_source": estimate.source,
         "seconds": {phase: round(value, 3) for phase, value in monitor.seconds.items()},
         "iterations": dict(monitor.iterations),
         "consistency_rms_grey_levels": unexplained,
         "kernel": estimate.kernel.cpu().double().numpy().tolist(),
     }
+    if estimate.name:
+        report["kernel_name"] = estimate.name
+    if estimate.weight is not None:
+        report["kernel_weight"] = round(estimate.weight, 3)
+        report["other_kernels"] = [about_candidate(each) for each in estimate.candidates[:RUNNERS_UP]]
     if state.confidence is not None:
         report["confidence"] = round(state.confidence, 3)
-        report["confidence_sentence"] = sentence(state.confidence, estimate.source)
+        report["confidence_sentence"] = sentence(state.confidence, estimate.source, estimate.name)
     return report
+
+
+def about_candidate(candidate: Candidate) -> dict[str, Any]:
+    taps = [[round(tap, 7) for tap in row] for row in candidate.kernel.cpu().double().tolist()]
+    weight = round(candidate.weight or 0, 3)
+    return {"source": candidate.source, "name": candidate.name, "weight": weight, "kernel": taps}

@@ -15,7 +15,7 @@ from kf_core.denoisers.base import Denoiser
 from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
-from kf_core.kernels.base import Estimate, KernelEstimator
+from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
 from kf_core.kernels.refine import refine_kernel
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
@@ -41,7 +41,7 @@ class State:
         image: (1, 3, H, W) in [-1, 1]; None before it was made.
         confidence: 0..1, the share of the image that is the kernel's; None where nobody has weighed it.
         residual: RMS in grey levels of what kernel and its own image leave unexplained of the photo.
-        about_prior: what the report says of PD.
+        about: what the report says of the networks, PD's as "patch_prior", and "kernel_network".
     """
 
     photo: Photo
@@ -49,7 +49,7 @@ class State:
     image: Tensor | None = None
     confidence: float | None = None
     residual: float | None = None
-    about_prior: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def kernel(self) -> Tensor:
@@ -93,7 +93,7 @@ class LearnPatches:
         prior = Prior(self.denoiser.network, dict(self.about))
         learned = learn_photo(state.photo.pixels, prior, self.denoiser.schedule, self.patches, run)
         self.denoiser.network = learned.network
-        return replace(state, about_prior=learned.about)
+        return replace(state, about={**state.about, "patch_prior": learned.about})
 
 
 class EstimateKernel:
@@ -133,7 +133,10 @@ class RefineKernel:
         run.monitor.region, photo = state.photo.crop, state.photo.part
         settings = self.settings
         kernel = refine_kernel(photo, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
-        return replace(state, estimate=finite(Estimate(kernel, "recovered")), image=None)
+        assert state.estimate is not None
+        others = (Candidate(state.kernel), *state.estimate.candidates)
+        estimate = replace(state.estimate, kernel=kernel, image=None, candidates=others)
+        return replace(state, estimate=finite(estimate), image=None)
 
 
 class WeighKernel:
@@ -149,7 +152,8 @@ class WeighKernel:
 
     def __call__(self, state: State, run: Run) -> State:
         run.monitor.region = state.photo.crop
-        estimate = choose_kernel(state.photo.part, state.kernel, self.settings.scale, run.monitor)
+        assert state.estimate is not None
+        estimate = choose_kernel(state.photo.part, state.estimate, self.settings.scale, run.monitor)
         assert estimate.evidence is not None
         photo = replace(state.photo, noise=estimate.evidence.noise)
         return replace(state, photo=photo, estimate=finite(estimate), image=None)

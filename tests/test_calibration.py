@@ -11,8 +11,8 @@ from benchmarks import calibration
 
 def test_cases_are_counted_and_drawn_by_their_confidence(tmp_path, monkeypatch, capsys):
     rows = [(0.1, -0.05), (0.6, 1.0), (0.62, 2.0), (0.7, 9.0)]
-    cases = [{"confidence": confidence, "gain, weighed": gain} for confidence, gain in rows]
-    (tmp_path / "doubt_split-final.json").write_text(json.dumps(cases))
+    cases = [{"confidence": confidence, "gain": gain} for confidence, gain in rows]
+    (tmp_path / "kernels_fresh_fast.json").write_text(json.dumps({"rows": cases}))
     monkeypatch.setattr(calibration, "RESULTS", tmp_path)
     calibration.main()
     table = capsys.readouterr().out
@@ -20,4 +20,4 @@ def test_cases_are_counted_and_drawn_by_their_confidence(tmp_path, monkeypatch, 
     picture = Image.open(tmp_path / "calibration.png").convert("RGB")
     for confidence, gain in rows:
         x, y = (round(value) for value in calibration.place(confidence, gain))
-        assert picture.getpixel((x, y)) == calibration.COLOURS["split-final"]
+        assert picture.getpixel((x, y)) == calibration.COLOURS["fresh"]

@@ -24,7 +24,7 @@ WALK = [
     "finish.steps=2",
 ]
 QUICK = PATCHES + WALK
-ENDLESS = [*PATCHES, "recovery.first_iterations=1000000"]
+ENDLESS = [*PATCHES, "estimator=algorithm1", "recovery.first_iterations=1000000"]
 
 
 def command(*arguments, settings=()):

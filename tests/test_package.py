@@ -21,7 +21,7 @@ NEVER = {  # folder: what it may not import
     "restore": ("kernels", "trust", "checkpoints", "files", *ABOVE),
     "kernels": ("trust", "checkpoints", "files", *ABOVE),
     "trust": ("denoisers", "restore", "checkpoints", "files", *ABOVE),
-    "checkpoints": ("restore", "kernels", "trust", *ABOVE),
+    "checkpoints": ("restore", "trust", *ABOVE),
     "training": ("restore", "trust", "pipeline", "cli", "engine"),
     "files": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", *ABOVE),
     "engine": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", "training", "cli"),

@@ -27,7 +27,13 @@ from kf_core.training.train_prior import split, train_prior
 
 torch.set_num_threads(1)  # on a busy machine two that wait for each other are many times slower
 CPU = torch.device("cpu")
-LITTLE = ["recovery.first_iterations=2", "recovery.iterations=1", "recovery.timesteps=100,1", "refine.rounds=1"]
+LITTLE = [
+    "estimator=algorithm1",
+    "recovery.first_iterations=2",
+    "recovery.iterations=1",
+    "recovery.timesteps=100,1",
+    "refine.rounds=1",
+]
 LITTLE += [
     "refine.steps=2",
     "finish.steps=2",

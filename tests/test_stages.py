@@ -15,7 +15,7 @@ from kf_core.errors import BadSetting
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import CorrNet
 from kf_core.kernels.learned import LearnedKernel
-from kf_core.physics.kernel import default_kernel_size, gaussian_kernel
+from kf_core.physics.kernel import cosine_similarity, default_kernel_size, gaussian_kernel
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
@@ -91,7 +91,7 @@ def test_the_learned_estimator_gives_a_kernel_for_every_scale_without_any_search
     settings = replace(tiny("refine.rounds=0", scale=scale), kernel_size=default_kernel_size(scale))
     found = kf_core.super_resolve(photo, settings, estimator=LearnedKernel(network, settings))
     assert found.kernel.shape == (default_kernel_size(scale),) * 2 and found.kernel.sum() == pytest.approx(1, abs=1e-4)
-    assert set(found.report["iterations"]) == {"finish"}
+    assert set(found.report["iterations"]) == {"recover_kernel", "finish"}
     turned = kf_core.recover_kernel(
         np.ascontiguousarray(photo[::-1, ::-1]), settings, estimator=LearnedKernel(network, settings)
     )
@@ -183,3 +183,64 @@ def test_no_hint_names_the_preset_in_use(photo, preset, monkeypatch):
     with pytest.raises(kf_core.BadInput) as caught:
         kf_core.super_resolve(photo, tiny("patches.prior=bundled", preset=preset))
     assert ("'fast'" in caught.value.hint) == (preset != "fast")
+
+
+def test_the_preset_fast_finds_the_kernel_without_any_training_and_says_how(photo):
+    settings = Settings.preset("fast", scale=2, device="cpu").with_overrides(["refine.rounds=1", "finish.steps=1"])
+    found = kf_core.super_resolve(photo, settings)
+    report = found.report
+    assert set(report["iterations"]) == {"recover_kernel", "refine_kernel", "weigh_kernel", "finish"}
+    assert report["iterations"]["recover_kernel"] == 1
+    assert report["kernel_network"]["source"] == "bundled" and len(report["kernel_network"]["sha256"]) == 64
+    others = report["other_kernels"]
+    assert {other["source"] for other in others} <= {"recovered", "simple"} and len(others) == 3
+    weights = [report["kernel_weight"], *(other["weight"] for other in others)]
+    assert weights == sorted(weights, reverse=True) and 0 < sum(weights) <= 1.002
+    for other in others:
+        assert np.shape(other["kernel"]) == found.kernel.shape and np.sum(other["kernel"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_balanced_starts_algorithm_1_from_the_learned_kernel(photo):
+    settings = replace(Settings.preset("balanced", scale=2, device="cpu"), patches=Settings.preset("fast").patches)
+    settings = settings.with_overrides([*TINY, "estimator=both", "refine.rounds=0", "recovery.timesteps=(1,)"])
+    settings = settings.with_overrides(["recovery.learning_rate=1e-9", "recovery.final_learning_rate=1e-9"])
+    learned = kf_core.recover_kernel(photo, settings.with_overrides(["estimator=learned"]))
+    both = kf_core.recover_kernel(photo, settings)
+    assert both.report["iterations"]["recover_kernel"] > 1 and "kernel_network" in both.report
+    begun, anew = (
+        cosine(run.kernel, learned.kernel)
+        for run in (both, kf_core.recover_kernel(photo, settings.with_overrides(["estimator=algorithm1"])))
+    )
+    assert begun > 0.9 and begun > anew
+
+
+def cosine(one, other):
+    return float(cosine_similarity(torch.from_numpy(one), torch.from_numpy(other)))
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+def test_a_photo_turned_or_mirrored_has_its_kernel_turned_or_mirrored(photo, axes):
+    settings = Settings.preset("fast", device="cpu").with_overrides(["refine.rounds=0", "doubt=False"])
+    kernel = kf_core.recover_kernel(photo, settings).kernel
+    turned = kf_core.recover_kernel(np.ascontiguousarray(np.flip(photo, axes)), settings).kernel
+    assert cosine(np.ascontiguousarray(np.flip(turned, axes)), kernel) > 0.999
+
+
+def test_one_and_two_threads_give_the_same_kernel(photo):
+    settings = Settings.preset("fast", device="cpu").with_overrides(["refine.rounds=2", "doubt=False"])
+    threads, kernels = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        try:
+            kernels.append(kf_core.recover_kernel(photo, settings).kernel)
+        finally:
+            torch.set_num_threads(threads)
+    assert np.abs(kernels[0] - kernels[1]).max() < 1e-3 * kernels[0].max()
+
+
+def test_a_flat_photo_gets_a_simple_kernel_and_no_confidence():
+    flat = np.random.default_rng(0).integers(126, 130, (48, 48, 3), dtype=np.uint8)
+    report = kf_core.super_resolve(
+        flat, Settings.preset("fast", device="cpu").with_overrides(["finish.steps=1"])
+    ).report
+    assert report["kernel_source"] == "simple" and report["confidence"] < 0.1

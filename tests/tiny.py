@@ -1,6 +1,7 @@
 """Settings with which a run takes a second: for tests of everything around the engine."""
 
 TINY = (
+    "estimator=algorithm1",
     "recovery.first_iterations=2",
     "recovery.iterations=1",
     "recovery.timesteps=(100,50)",

@@ -248,5 +248,5 @@ def in_short(result):
     confidence = (result.get("report") or {}).get("confidence")
     said = f"Confidence {confidence:.0%}. " if isinstance(confidence, (int, float)) else ""
     if result.get("approximate"):
-        return f"{said}A quick look with a simple kernel: the run searches for a better one."
+        return f"{said}A quick look: the run takes more time over the kernel."
     return f"{said}The run will look like this."

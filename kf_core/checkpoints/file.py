@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "pd-small.safetensors"
+BUNDLED_KERNEL_NETWORK = BUNDLED.with_name("corrnet.safetensors")
 PRIOR = "kernelfusion-pd-1"  # the "format" of a patch diffusion network
+KERNEL_NETWORK = "kernelfusion-corrnet-1"  # and of a CorrNet, which finds kernels
 WEIGHTS = "pd.safetensors"  # the name of a published one
-MAX_BYTES = 64 << 20  # the paper's network, the largest so far, has 5 MB
+MAX_BYTES = 64 << 20  # the largest so far has 9 MB
 PICKLES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 

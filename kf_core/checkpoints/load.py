@@ -1,20 +1,30 @@
-"""A prior by its name: from the package, a file, the cache of the Hub, or the Hub itself."""
+"""A prior by its name: from the package, a file, the cache of the Hub, or the Hub itself. And the kernel estimator."""
 
 from __future__ import annotations
 
+import copy
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from kf_core.checkpoints import hub
-from kf_core.checkpoints.file import BUNDLED, Checkpoint, WrongHash, read_checkpoint
+from kf_core.checkpoints.file import (
+    BUNDLED,
+    BUNDLED_KERNEL_NETWORK,
+    KERNEL_NETWORK,
+    Checkpoint,
+    WrongHash,
+    read_checkpoint,
+)
 from kf_core.checkpoints.networks import build
 from kf_core.checkpoints.sources import on_hub, published
 from kf_core.denoisers.adapt import Prior
 from kf_core.device import channels_last, choose_device
 from kf_core.errors import Cancelled, KernelFusionError
+from kf_core.kernels.corrnet import CorrNet
 from kf_core.progress import Monitor
 
 
@@ -38,6 +48,33 @@ def load_prior(source: str = "auto", device: str | torch.device = "auto", monito
     network, about = _best(monitor) if source == "auto" else _load(source, monitor)
     network = channels_last(network.eval().requires_grad_(False).to(device))
     return Prior(network, {"prior": source, **about, **network.config})
+
+
+def load_kernel_network(source: str = "bundled", device: str | torch.device = "auto") -> tuple[CorrNet, dict[str, Any]]:
+    """The network that finds kernels, frozen, on a device; and what a report says of it.
+
+    Args:
+        source: "bundled", or a .safetensors file that `kf train-kernel` wrote.
+
+    Raises BadInput.
+
+    >>> load_kernel_network("bundled", "cpu")[0].config["maps"]
+    12
+    """
+    device = choose_device(device) if isinstance(device, str) else device
+    path = BUNDLED_KERNEL_NETWORK if source == "bundled" else Path(os.path.expanduser(source))
+    changed = path.stat().st_mtime_ns if os.path.exists(path) else 0
+    network, sha256 = _kernel_network(path, changed)
+    if device.type != "cpu":
+        network = copy.deepcopy(network).to(device)
+    return network, {"source": source, "file": path.name, "sha256": sha256}
+
+
+@lru_cache(maxsize=2)
+def _kernel_network(path: Path, changed: int) -> tuple[CorrNet, str]:
+    """The frozen network on the CPU and its file's hash; read anew when the file has `changed`."""
+    checkpoint = read_checkpoint(path)
+    return build(checkpoint, KERNEL_NETWORK).eval().requires_grad_(False), checkpoint.sha256
 
 
 def _best(monitor: Monitor | None) -> Prior:

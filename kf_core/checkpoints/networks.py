@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from kf_core.checkpoints.file import PRIOR, Checkpoint
+from kf_core.checkpoints.file import KERNEL_NETWORK, PRIOR, Checkpoint
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadPrior
+from kf_core.kernels.corrnet import CorrNet
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -23,14 +24,37 @@ def patch_diffusion(config: dict, weights: dict[str, Tensor]) -> PatchDiffusion:
     return _filled(PatchDiffusion, config, weights)
 
 
-BUILDERS = {PRIOR: patch_diffusion}
+def corrnet(config: dict, weights: dict[str, Tensor]) -> CorrNet:
+    """The network that finds kernels. It is made only where the weights have the widths that `config` states."""
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    widths = {
+        "width": shapes["first.bias"][0] * 2,
+        "maps": shapes["last.bias"][0] * 2,
+        "mixed": shapes["mix_even.bias"][0],
+        "narrow": shapes["narrow.bias"][0],
+        "odd": shapes["mix_odd.weight"][0],
+        "hidden": shapes["head.weight"][1],
+    }
+    if config != widths or not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise ValueError("other widths than it says, or weights that are not numbers")
+    network = CorrNet(**widths)
+    network.load_state_dict(weights, strict=True)
+    return network
+
+
+BUILDERS = {PRIOR: patch_diffusion, KERNEL_NETWORK: corrnet}
+TOLD = {  # what a file of another format is not, and how to get one
+    PRIOR: ("a KernelFusion prior", "Make one with `kf train-prior`."),
+    KERNEL_NETWORK: ("a kernel estimator", "Make one with `kf train-kernel`."),
+}
 
 
 def build(checkpoint: Checkpoint, format: str = PRIOR) -> Any:
     """The network of a checkpoint, on the CPU. Raises BadPrior if it is of another format or does not fit."""
     name = checkpoint.path.name
     if checkpoint.format != format:
-        raise BadPrior(f"{name} is not a KernelFusion prior.", "Make one with `kf train-prior`.")
+        what, hint = TOLD[format]
+        raise BadPrior(f"{name} is not {what}.", hint)
     try:
         return BUILDERS[format](checkpoint.config, checkpoint.weights)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:

@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from kf_core.cost import Cost, crop_pixels
 from kf_core.denoisers.patch import PatchDenoiser, PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import channels_last
-from kf_core.kernels.base import Estimate
+from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
 from kf_core.kernels.models import make_kernel_model
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import initial_guess, inner
-from kf_core.physics.kernel import check_kernel_size, matching_size, off_centre, resample_kernel
+from kf_core.physics.kernel import check_kernel_size, matching_size, off_centre, rebin_kernel, resample_kernel
 from kf_core.progress import preview
 from kf_core.restore.unet import Refiner
 from kf_core.run import Run
@@ -39,10 +39,17 @@ class Algorithm1:
         denoiser: its network and schedule are PD's.
         settings: of the whole run; scale, kernel_size and recovery matter here.
         known_kernel: (K, K) where the degradation is known: then it makes the image only.
+        start: finds the kernel that the kernel network begins with; None: with a random one, as the paper.
     """
 
-    def __init__(self, denoiser: PatchDenoiser, settings: Settings, known_kernel: Tensor | None = None):
-        self.denoiser, self.settings, self.known_kernel = denoiser, settings, known_kernel
+    def __init__(
+        self,
+        denoiser: PatchDenoiser,
+        settings: Settings,
+        known_kernel: Tensor | None = None,
+        start: KernelEstimator | None = None,
+    ):
+        self.denoiser, self.settings, self.known_kernel, self.start = denoiser, settings, known_kernel, start
         self.scale = settings.scale if known_kernel is not None else settings.search_scale
 
     def __call__(self, photo: Photo, run: Run) -> Estimate:
@@ -50,13 +57,17 @@ class Algorithm1:
         part = photo.pixels if known is not None else photo.part.pixels
         assert settings.kernel_size is not None, "the pipeline fills it in"
         size = matching_size(settings.kernel_size, settings.scale, scale)
-        denoiser = self.denoiser
-        found = recover(part, size, scale, denoiser.network, denoiser.schedule, settings.recovery, run, known)
+        denoiser, start, others = self.denoiser, None, ()
+        if self.start is not None:
+            guess = self.start(photo, run).kernel
+            start, others = rebin_kernel(guess, settings.scale, size, scale), (Candidate(guess),)
+        found = recover(part, size, scale, denoiser.network, denoiser.schedule, settings.recovery, run, known, start)
         kernel = found.kernel
         if scale != settings.scale:
             kernel = resample_kernel(kernel, scale, settings.kernel_size, settings.scale)
         whole = scale == settings.scale and part.shape == photo.pixels.shape
-        return Estimate(kernel, "recovered" if known is None else "given", found.image if whole else None)
+        source = "recovered" if known is None else "given"
+        return Estimate(kernel, source, found.image if whole else None, candidates=others)
 
     def cost(self, height: int, width: int) -> Cost:
         recovery = self.settings.recovery
@@ -88,6 +99,7 @@ def recover(
     settings: RecoverySettings,
     run: Run,
     known_kernel: Tensor | None = None,
+    start: Tensor | None = None,
 ) -> Recovery:
     """Recovers HR image and kernel from one LR image (1, 3, h, w) in [-1, 1].
 
@@ -96,6 +108,7 @@ def recover(
         known_kernel: (K, K), used in place of the kernel network where the degradation is known.
         run: its generator makes all noise. The networks' initial weights come from torch's global one, which the
             pipeline seeds.
+        start: (K, K), what the kernel network is fitted to before it begins; None: it begins at random.
 
     Raises:
         Cancelled, Diverged.
@@ -114,6 +127,8 @@ def recover(
         omega=settings.inr_omega,
         extent=settings.inr_extent,
     ).to(run.device)
+    if start is not None:
+        fit_to(kernel_model, start, run)
     image_weights = [*before.parameters(), *(after.parameters() if settings.separate_unets else ())]
     image_rates = (settings.learning_rate, settings.final_learning_rate)
     kernel_rates = (
@@ -174,3 +189,14 @@ def recover(
             clean, noisy, later = final.detach(), current.detach(), t  # lines 26 to 28 are the next timestep's line 17
     assert kernel is not None, "there is at least one timestep"
     return Recovery(inner(final.detach(), margin), kernel.detach(), consistency)
+
+
+def fit_to(kernel_model: nn.Module, kernel: Tensor, run: Run, steps: int = 300) -> None:
+    """Brings a kernel network near a kernel (K, K). Raises Cancelled."""
+    optimizer = torch.optim.Adam(kernel_model.parameters(), lr=1e-4)
+    for _ in range(steps):
+        run.monitor.check()
+        loss = F.mse_loss(kernel_model() / kernel.max(), kernel / kernel.max())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()

@@ -21,15 +21,32 @@ class Evidence:
             does, less the penalty of its correction.
         clutter: 0..1, the share of the recovered kernel's mass in taps far below its largest.
         excess: nats per LR pixel by which the spectrum departs from what the kernel predicts, beyond chance.
-        pixels: LR pixels that all this was seen on.
         noise: standard deviation of the photo's noise, in grey levels.
+        agreement: of the estimate; None where no network was asked.
     """
 
     margin: float
     clutter: float
     excess: float
-    pixels: int
     noise: float
+    agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel that could be the photo's.
+
+    Attributes:
+        kernel: (K, K), sum 1, in the orientation of a cross-correlation.
+        source: "recovered" or "simple".
+        name: what it is, as a sentence goes on; "" for a shape without a name.
+        weight: 0..1, how well the photo supports it beside the others; None where nobody has weighed it.
+    """
+
+    kernel: Tensor
+    source: str = "recovered"
+    name: str = ""
+    weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +58,21 @@ class Estimate:
         source: "given", "recovered" or "simple".
         image: (1, 3, H, W) in [-1, 1], where the estimator made one of the whole photo, at full scale.
         evidence: None where nobody has weighed it.
+        name: what the kernel is, as a sentence goes on ("a defocus 6 pixels across"); "" for a shape without a name.
+        weight: 0..1, of the kernel beside the candidates; None where nobody has weighed them.
+        candidates: the other kernels that were thought of, the best supported first.
+        agreement: 0..1, mean cosine of what a network says of the photo turned and mirrored with the mean of that; None
+            where no network was asked.
     """
 
     kernel: Tensor
     source: str
     image: Tensor | None = None
     evidence: Evidence | None = None
+    name: str = ""
+    weight: float | None = None
+    candidates: tuple[Candidate, ...] = ()
+    agreement: float | None = None
 
 
 class KernelEstimator(Protocol):

@@ -209,16 +209,25 @@ def learned_maps(x: Tensor) -> Tensor:
 def estimate(net: CorrNet, grey: Tensor) -> Tensor:
     """The kernel (SIZE, SIZE) of one grey photo (h, w), the mean over its eight turns and mirrors.
 
-    Equivariant: a photo turned or mirrored has its kernel turned or mirrored. Four of the eight are computed, for the
-    network is exact under half turns.
+    Equivariant: a photo turned or mirrored has its kernel turned or mirrored.
     """
-    total = torch.zeros(SIZE, SIZE, device=grey.device)
+    total = estimates(net, grey).sum(0)
+    return total / total.sum()
+
+
+def estimates(net: CorrNet, grey: Tensor) -> Tensor:
+    """What the network says of a photo (h, w), as it is, turned by 90 degrees, and both mirrored: (4, SIZE, SIZE), each
+    moved back.
+
+    Four stand for all eight turns and mirrors, for the network is exact under half turns.
+    """
+    kernels = []
     with torch.inference_mode():
         for mirrored in (False, True):
             for quarter in (False, True):
                 kernel = net(_moved(grey, mirrored, quarter)[None, None])[0]
-                total += _moved_back(kernel, mirrored, quarter)
-    return total / total.sum()
+                kernels.append(_moved_back(kernel, mirrored, quarter))
+    return torch.stack(kernels)
 
 
 def _moved(image: Tensor, mirrored: bool, quarter: bool) -> Tensor:

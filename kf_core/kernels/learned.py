@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from kf_core.cost import Cost
 from kf_core.kernels.base import Estimate
-from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimate
+from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimates
 from kf_core.photo import Photo
 from kf_core.physics.grid import LUMA
-from kf_core.physics.kernel import centre, rebin_kernel
+from kf_core.physics.kernel import centre, cosine_similarity, rebin_kernel
+from kf_core.progress import preview
 from kf_core.run import Run
 from kf_core.settings import Settings
 
@@ -30,12 +33,15 @@ class LearnedKernel:
     def __call__(self, photo: Photo, run: Run) -> Estimate:
         weights = torch.tensor(LUMA, device=photo.pixels.device)
         grey = (photo.pixels[0] * weights[:, None, None]).sum(0)
-        found = estimate(self.network, grey)
+        found = estimates(self.network, grey)
+        mean = found.mean(0)
         run.monitor.check()
         size = self.settings.kernel_size
         assert size is not None
-        kernel, _ = centre(rebin_kernel(found, SIZE // SPAN, size, self.settings.scale))
-        return Estimate(kernel, "recovered")
+        kernel, _ = centre(rebin_kernel(mean, SIZE // SPAN, size, self.settings.scale))
+        run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.part.pixels, kernel))
+        agreement = sum(cosine_similarity(each, mean) for each in found) / len(found)
+        return Estimate(kernel, "recovered", agreement=agreement)
 
     def cost(self, height: int, width: int) -> Cost:
         return Cost(WORK * height * width, BYTES * height * width)

@@ -45,11 +45,11 @@ def refine_kernel(
     kernel, _ = centre(kernel.clamp_min(0))
     margin = UniformBlur(kernel, scale, "canvas").margin
     x = initial_guess(photo.pixels, scale, margin)
-    timesteps = torch.linspace(settings.start, settings.end, settings.steps).round().long().clamp_min(1).tolist()
+    timesteps = rounds_of_timesteps(settings)
     total, done = settings.rounds * settings.steps, 0
-    for _ in range(settings.rounds):
+    for falling in timesteps:
         blur = UniformBlur(kernel, scale, "canvas")
-        for timestep in timesteps:
+        for timestep in falling:
             variance = schedule.variance(timestep)
             sigma = math.sqrt(variance)
             noisy = x + sigma * run.noise(x.shape)
@@ -62,6 +62,15 @@ def refine_kernel(
         kernel, shift = centre((1 - settings.damping) * kernel + settings.damping * fitted)
         x = shifted(x, *shift)  # or the next round would start with an image that is not where the kernel says
     return kernel
+
+
+def rounds_of_timesteps(settings: RefineSettings) -> list[list[int]]:
+    """The timesteps of every round."""
+    passes = settings.steps * (settings.rounds if settings.once else 1)
+    falling = torch.linspace(settings.start, settings.end, passes).round().long().clamp_min(1).tolist()
+    if not settings.once:
+        return [falling] * settings.rounds
+    return [falling[i : i + settings.steps] for i in range(0, passes, settings.steps)]
 
 
 def fit_kernel(

@@ -1,53 +1,119 @@
-"""Which kernel the photo supports: the recovered one, corrected a little, or a simple one. Not in the paper.
+"""Which kernel the photo supports: a recovered one or a simple one. Not in the paper.
 
-The power spectrum of the photo decides (spectrum.py): it sees a kernel's size and zeros, and not its phase. So it may
-correct a recovered kernel in four numbers only, its size, two stretches and its sharpness, and then says whether that
-explains the photo better than the best Gaussian. See docs/design.md.
+The power spectrum of the photo decides (spectrum.py): it sees a kernel's size and zeros, and not its phase. It chooses
+among simple kernels, corrects the best of them in four numbers, its size, two stretches and its sharpness, and then
+says whether a recovered kernel explains the photo better. See docs/design.md.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kf_core.kernels.base import Estimate, Evidence
-from kf_core.kernels.simple import simple_kernels
+from kf_core.kernels.base import Candidate, Estimate, Evidence
+from kf_core.kernels.simple import GAUSSIANS, SimpleKernel, simple_kernels
 from kf_core.photo import Photo
-from kf_core.physics.kernel import centre_of_mass, normalise
+from kf_core.physics.kernel import centre_of_mass, cosine_similarity, normalise
 from kf_core.progress import Monitor, preview
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import noise_level, without_clipped
 from kf_core.trust.spectrum import Spectrum
 
+SHORT_LIST = 3  # simple kernels that are judged in full
+ALIKE = 0.97  # cosine from which on a kernel gets the name of a simple one
 
-def choose_kernel(photo: Photo, recovered: Tensor, scale: int, monitor: Monitor) -> Estimate:
-    """The recovered kernel (K, K), corrected, or a Gaussian: whichever explains the photo's spectrum better."""
-    lr = without_clipped(photo)
-    spectrum, size = Spectrum(lr, scale), recovered.shape[-1]
-    gaussians = simple_kernels(size, scale, FITTED.widths)
-    misfits = []
-    for kernel in gaussians:
-        misfits.append(spectrum.fit_anisotropy(kernel, monitor))
-    monitor.step("weigh_kernel", 1, 3, partial(preview, lr, recovered))
-    simple, simple_misfit = correct(gaussians[misfits.index(min(misfits))], spectrum, monitor)
-    monitor.step("weigh_kernel", 2, 3, partial(preview, lr, recovered))
-    kernel, misfit = correct(recovered.cpu(), spectrum, monitor)
-    source = "recovered" if misfit < simple_misfit - FITTED.least_advantage else "simple"
-    least, best = (misfit, kernel) if source == "recovered" else (simple_misfit, simple)
-    best = best.to(recovered)
+
+def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor) -> Estimate:
+    """The recovered kernel of an estimate or a simple one: whichever explains the photo's spectrum better.
+
+    Every other kernel that was thought of becomes a candidate; the weights of all of them sum to 1.
+    """
+    lr, recovered = without_clipped(photo), estimate.kernel
+    told = partial(preview, lr, recovered)
+    spectrum, simple = Spectrum(lr, scale), simple_kernels(recovered.shape[-1], scale)
+    judged = best_simple(spectrum, simple, monitor)
+    unblurred = judged[simple[0].name][0]
+    monitor.step("weigh_kernel", 1, 3, told)
+    name = min(judged, key=lambda name: judged[name][0])
+    misfit, kernel = judged.pop(name)
+    if float(kernel.min()) >= 0:  # a resizer's lobes are not to be corrected away
+        kernel, misfit = correct(kernel, spectrum, monitor)
+    found = [(misfit, Candidate(kernel, "simple", look_alike(kernel, simple) or name))]
+    found += [(misfit, Candidate(kernel, "simple", name)) for name, (misfit, kernel) in judged.items()]
+    monitor.step("weigh_kernel", 2, 3, told)
+    for each in (Candidate(recovered), *estimate.candidates):
+        kernel = each.kernel.cpu()
+        misfit = spectrum.fit_anisotropy(kernel, monitor)
+        found.append((misfit, replace(each, kernel=kernel, name=look_alike(kernel, simple))))
+    blurred = unblurred - min(misfit for misfit, _ in found) > FITTED.least_margin
+    ranked = weighed(found, recovered.cpu() if blurred else None)
+    misfits = {id(candidate.kernel): misfit for misfit, candidate in found}
+    least, best = misfits[id(ranked[0].kernel)], replace(ranked[0], kernel=ranked[0].kernel.to(recovered))
     evidence = Evidence(
-        margin=misfits[0] - least,
-        clutter=clutter(recovered),
+        margin=unblurred - least,
+        clutter=clutter(best.kernel),
         excess=least - spectrum.least,
-        pixels=lr.shape[-2] * lr.shape[-1],
-        noise=noise_level(photo, best, scale, monitor),
+        noise=noise_level(photo, best.kernel, scale, monitor),
+        agreement=estimate.agreement,
     )
-    monitor.step("weigh_kernel", 3, 3, partial(preview, lr, best))
-    return Estimate(best, source, evidence=evidence)
+    monitor.step("weigh_kernel", 3, 3, partial(preview, lr, best.kernel))
+    others = tuple(replace(each, kernel=each.kernel.to(recovered)) for each in ranked[1:])
+    return replace(
+        estimate,
+        kernel=best.kernel,
+        source=best.source,
+        image=None,
+        evidence=evidence,
+        name=best.name,
+        weight=best.weight,
+        candidates=others,
+    )
+
+
+def best_simple(spectrum: Spectrum, simple: list[SimpleKernel], monitor: Monitor) -> dict[str, tuple[float, Tensor]]:
+    """Misfit and kernel, by their names, of the few simple kernels that explain the spectrum best, and of the first.
+
+    All are tried at the scene's anisotropy that suits the best Gaussian, and the few at their own.
+    """
+    gaussians = simple[: len(GAUSSIANS)]
+    spectrum.fit_anisotropy(min(gaussians, key=lambda each: spectrum.misfit(each.kernel)).kernel, monitor)
+    rough = {}
+    for each in simple:
+        monitor.check()
+        rough[each.name] = spectrum.misfit(each.kernel)
+    few = sorted(simple, key=lambda each: rough[each.name])[:SHORT_LIST]
+    return {each.name: (spectrum.fit_anisotropy(each.kernel, monitor), each.kernel) for each in [simple[0], *few]}
+
+
+def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> list[Candidate]:
+    """Candidates from their misfits, the best first, with weights that sum to 1.
+
+    The estimator has seen more than the spectrum, so a simple kernel pays for being unlike the recovered one; without
+    any sign of blur (`recovered` None) it does not, and only simple ones are left. Pixels of a spectrum are far from
+    independent evidence, as its model is only roughly true: FITTED.certainty nats per LR pixel make one kernel e times
+    as likely as another.
+    """
+    judged = []
+    for misfit, candidate in found:
+        if recovered is None and candidate.source != "simple":
+            misfit = math.inf
+        elif recovered is not None and candidate.source == "simple":
+            misfit += FITTED.departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
+        judged.append((misfit, candidate))
+    judged.sort(key=lambda pair: pair[0])
+    odds = [math.exp((judged[0][0] - misfit) / FITTED.certainty) for misfit, _ in judged]
+    return [replace(each, weight=odd / sum(odds)) for odd, (_, each) in zip(odds, judged, strict=True)]
+
+
+def look_alike(kernel: Tensor, simple: list[SimpleKernel]) -> str:
+    """The name of the simple kernel that a kernel (K, K) is nearly the same as; "" if there is none."""
+    alike, name = max((cosine_similarity(kernel, each.kernel), each.name) for each in simple)
+    return name if alike >= ALIKE else ""
 
 
 def correct(kernel: Tensor, spectrum: Spectrum, monitor: Monitor) -> tuple[Tensor, float]:

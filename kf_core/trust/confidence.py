@@ -1,9 +1,10 @@
 """How much of the result is the image made with the kernel, and how much the bicubic enlargement. Not in the paper,
 which trusts every kernel.
 
-A search that failed leaves clutter all over the grid, a photo whose spectrum no kernel explains misleads the choice,
-and a kernel that is plainly wrong makes an image that does not explain the photo. Such an image is mixed with the
-bicubic enlargement. Even an image that is 2 dB worse than bicubic improves on it when a seventh of it is mixed in.
+A search that failed leaves clutter all over the grid; a photo whose spectrum no kernel explains misleads the choice,
+unless it shows its blur clearly; and a kernel that is plainly wrong makes an image that does not explain the photo.
+Such an image is mixed with the bicubic enlargement. Even an image that is 2 dB worse than bicubic improves on it when
+a seventh of it is mixed in.
 See docs/design.md.
 """
 
@@ -31,9 +32,8 @@ def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
 def share(unexplained: float, evidence: Evidence, source: str) -> float:
     """0..1: how much of the image to take, if `unexplained` is its `residual`; the rest is bicubic."""
     doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
-    doubts += FITTED.excess_cost * max(0.0, evidence.excess)
-    pixels = min(evidence.pixels, FITTED.least_cost_pixels)
-    clear = FITTED.undoubted_share - doubts * FITTED.full_cost_pixels / pixels
+    doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
+    clear = FITTED.undoubted_share - doubts
     blurred = 1 - math.exp(-max(evidence.margin, 0) / FITTED.faint_margin)
     # The prior has more weight with a simple kernel, so that more of the photo is left unexplained.
     usual = FITTED.usual_residual * (2 if source == "simple" else 1)
@@ -48,13 +48,14 @@ def mix_with_bicubic(photo: Photo, image: Tensor, confidence: float) -> Tensor:
     return torch.lerp(bicubic(photo.pixels, height, width, photo.limits), image, confidence)
 
 
-def sentence(confidence: float, source: str) -> str:
-    """What to tell people."""
+def sentence(confidence: float, source: str, name: str = "") -> str:
+    """What to tell people. `name` is what the kernel is, "" for a shape without a name."""
     if confidence < 0.15:
         return "The photo does not tell what shrank it: the result is close to the plain enlargement."
     kept = "" if confidence >= 0.5 else " The result is kept near the plain enlargement."
+    looks = f" It looks like {name}." if name else ""
     if source == "simple":
-        return "No recovered kernel is better supported by the photo than a simple one, which was used." + kept
+        return f"No recovered kernel is better supported by the photo than a simple one, which was used.{looks}{kept}"
     if confidence >= 0.5:
-        return "The kernel is well supported by the photo."
-    return "The kernel is supported by the photo in part." + kept
+        return f"The kernel is well supported by the photo.{looks}"
+    return f"The kernel is supported by the photo in part.{looks}{kept}"

@@ -14,19 +14,20 @@ from pathlib import Path
 class Fitted:
     """Attributes:
     date, commit, split: when, at which state of the code and on what they were fitted.
-    widths: standard deviations of the simple kernels, in LR pixels.
     floor: of the largest tap, taken off every tap: what a search leaves in the corners pulls the centre of mass.
     limits: of a correction: log size, stretch along the axes, stretch along the diagonals, log of the taps' exponent.
     steps: of the search for a correction.
     penalty: nats per LR pixel for each squared unit of a correction.
-    least_advantage: nats per LR pixel that a recovered kernel has to be better by than a simple one.
+    departure_cost: nats per LR pixel that a simple kernel loses, times 1 less its cosine with the recovered one.
+    least_margin: nats per LR pixel; where no kernel explains the spectrum so much better than hardly any blur, there
+        is no sign of any, and a simple one is taken.
+    certainty: nats per LR pixel that make one kernel e times as likely as another.
     largest_share: of the image, the rest is always the bicubic enlargement.
     undoubted_share: the share without any doubt, if it could be more than the largest.
     usual_clutter: a kernel's clutter that costs nothing.
     clutter_cost: what the share loses for each unit of clutter above that.
-    excess_cost: what it loses for each nat per LR pixel that the photo's spectrum departs from every model.
-    full_cost_pixels, least_cost_pixels: LR pixels at which both cost so much; of more pixels both say less, up to the
-        second number.
+    excess_cost: what it loses for each nat per LR pixel that the photo's spectrum departs from every model, beyond ...
+    excess_per_margin: ... so many times the margin: a photo that shows its blur clearly may have any spectrum.
     faint_margin: nats per LR pixel; below, there is hardly a sign of any blur.
     usual_residual: grey levels of RMS beside noise; an image that leaves more unexplained is worth less, and nothing
         at e times as much.
@@ -41,19 +42,19 @@ class Fitted:
     date: str
     commit: str
     split: str
-    widths: tuple[float, ...]
     floor: float
     limits: tuple[tuple[float, float], ...]
     steps: tuple[float, ...]
     penalty: float
-    least_advantage: float
+    departure_cost: float
+    least_margin: float
+    certainty: float
     largest_share: float
     undoubted_share: float
     usual_clutter: float
     clutter_cost: float
     excess_cost: float
-    full_cost_pixels: int
-    least_cost_pixels: int
+    excess_per_margin: float
     faint_margin: float
     usual_residual: float
     texture: float

@@ -23,8 +23,19 @@ from kf_core.physics.grid import LUMA
 from kf_core.progress import Monitor
 
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
-NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # n in squared grey levels; 8-bit rounding is 1 / 12
-FINER_NOISES = [NOISES[0] * (NOISES[-1] / NOISES[0]) ** (i / 32) for i in range(33)]
+NOISES = (
+    0.08,
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+    30.0,
+    100.0,
+    300.0,
+    1000.0,
+    3000.0,
+)  # n in squared grey levels; 8-bit rounding is 1 / 12
+FINER_NOISES = [NOISES[0] * (300 / NOISES[0]) ** (i / 32) for i in range(42)]
 ANISOTROPIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
 
@@ -54,26 +65,32 @@ class Spectrum:
 
         # What the misfit would be on average, were the model the truth: E log P is log S - Euler's constant.
         self.least = float(self.power[self.counts].clamp_min(1e-9).log().mean()) + 1 + EULER
+        self.seen = self.power[self.counts].float()
 
     def set_anisotropy(self, stretch: float) -> None:
         """Of the scene itself: above 0 its detail is finer from row to row than from column to column."""
         rows, columns = self.rows * math.exp(-stretch / 2), self.columns * math.exp(stretch / 2)
         radius = (rows[:, :, None, None].square() + columns[None, None].square()).clamp_min(self.lowest**2)
-        self.falloff = {p: radius ** (-p / 2) for p in POWERS}
+        self.log_radius = radius.log().float()
+        self.falloff: dict[int, Tensor] = {}  # by the number of the power in POWERS
 
     def fit_anisotropy(self, kernel: Tensor, monitor: Monitor | None = None) -> float:
         """Sets the anisotropy that suits a roughly right kernel best: horizons are not the camera's doing.
 
         Returns its misfit there. The monitor is asked between two of them whether to stop.
         """
-        found = {}
-        for stretch in ANISOTROPIES:
+
+        def misfit(number: int) -> float:
             if monitor is not None:
                 monitor.check()
-            self.set_anisotropy(stretch)
-            found[stretch] = self.misfit(kernel)
+            self.set_anisotropy(ANISOTROPIES[number])
+            return self.misfit(kernel)
+
+        found = {number: misfit(number) for number in range(0, len(ANISOTROPIES), 2)}
         best = min(found, key=found.__getitem__)
-        self.set_anisotropy(best)
+        found |= {number: misfit(number) for number in (best - 1, best + 1) if 0 <= number < len(ANISOTROPIES)}
+        best = min(found, key=found.__getitem__)
+        self.set_anisotropy(ANISOTROPIES[best])
         return found[best]
 
     def _aliases(self, side: int) -> Tensor:
@@ -84,29 +101,53 @@ class Spectrum:
 
     def transfer(self, kernel: Tensor) -> Tensor:
         """|K|^2 at all frequencies and their aliases: (h, s, w, s)."""
-        taps = kernel.detach().cpu().to(torch.complex128)
+        taps = kernel.detach().cpu().to(torch.complex64)
         offset = torch.arange(len(taps)).double() - (len(taps) - 1) / 2
-        rows, columns = (torch.exp(-2j * torch.pi * axis[..., None] * offset) for axis in (self.rows, self.columns))
+        turns = (-2j * torch.pi * axis[..., None] * offset for axis in (self.rows, self.columns))
+        rows, columns = (turn.exp().to(taps) for turn in turns)
         return torch.einsum("hai,ij,wbj->hawb", rows, taps, columns).abs().square()
 
     def misfit(self, kernel: Tensor) -> float:
         """Nats per LR pixel, lower is better. Only differences between kernels on the same photo mean something."""
-        return float(self._fitted(kernel, NOISES).min())
+        return self._fitted(kernel, NOISES)[0]
 
     def noise(self, kernel: Tensor) -> float:
         """Standard deviation, in grey levels, of the white noise that the photo has if this is the kernel."""
-        return math.sqrt(FINER_NOISES[int(self._fitted(kernel, FINER_NOISES).min(0).values.argmin())])
+        return math.sqrt(self._fitted(kernel, FINER_NOISES)[1])
 
-    def _fitted(self, kernel: Tensor, noises: Sequence[float]) -> Tensor:
-        """The misfit for each of POWERS and of `noises`: (powers, noises)."""
-        passed, power = self.transfer(kernel), self.power[self.counts].float()
-        shapes = torch.stack([(passed * self.falloff[p]).sum((1, 3))[self.counts] for p in POWERS])[:, None].float()
-        noise = torch.tensor(noises)[None, :, None]
+    def _fitted(self, kernel: Tensor, noises: Sequence[float]) -> tuple[float, float]:
+        """The misfit at the best of POWERS and of `noises`, and this noise: every other one of both is tried, then what
+        is around the best, until that is in the middle."""
+        passed = self.transfer(kernel).float()
+        powers, few = range(0, len(POWERS), 2), range(0, len(noises), 2)
+        rough = self._misfits(passed, powers, [noises[n] for n in few])
+        row, column = divmod(int(rough.argmin()), len(few))
+        power, noise, least = powers[row], few[column], math.inf
+        while True:
+            powers = range(max(0, power - 1), min(len(POWERS), power + 2))
+            near = range(max(0, noise - 1), min(len(noises), noise + 2))
+            fine = self._misfits(passed, powers, [noises[n] for n in near])
+            row, column = divmod(int(fine.argmin()), len(near))
+            if (powers[row], near[column]) == (power, noise) or float(fine.min()) >= least:
+                return float(fine.min()), noises[near[column]]
+            power, noise, least = powers[row], near[column], float(fine.min())
+
+    def _misfits(self, passed: Tensor, powers: Sequence[int], noises: Sequence[float]) -> Tensor:
+        """For each of some POWERS and of `noises`: (powers, noises)."""
+        power, noise = self.seen, torch.tensor(noises)[None, :, None]
+        shapes = torch.stack([self._shape(passed, number) for number in powers])[:, None]
         strength = (power / shapes).median(-1, keepdim=True).values.log().expand(-1, len(noises), -1)
-        for _ in range(8):  # Fisher scoring of log c, for all p and n at once
+        for _ in range(8):  # Fisher scoring of the logarithm of the strength, for all of them at once
             signal = strength.exp() * shapes
-            share = signal / (signal + noise)
-            slope = (share * (power / (signal + noise) - 1)).mean(-1, keepdim=True)
+            expected = signal + noise
+            share = signal / expected
+            slope = (share * (power / expected - 1)).mean(-1, keepdim=True)
             strength = strength + (slope / share.square().mean(-1, keepdim=True).clamp_min(1e-6)).clamp(-1, 1)
         expected = strength.exp() * shapes + noise
         return (expected.log() + power / expected).mean(-1)
+
+    def _shape(self, passed: Tensor, power: int) -> Tensor:
+        """The scene's power at the frequencies that count, up to a factor, if it falls with POWERS[power]."""
+        if power not in self.falloff:
+            self.falloff[power] = (self.log_radius * (-POWERS[power] / 2)).exp()
+        return (passed * self.falloff[power]).sum((1, 3))[self.counts]
