@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint gimp-testbed chromium space clean
+.PHONY: demo test check lint gimp-testbed chromium space space-smoke clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -41,6 +41,14 @@ chromium:
 # The folder to push to a Hugging Face Space, in build/space.
 space:
 	$(PYTHON) web_demo/space build/space
+
+# Starts that folder under the Space's Python, in an environment with the Space's own requirements and nothing else.
+SPACE_PYTHON ?= python3.12
+space-smoke: space .venv/.dev
+	$(SPACE_PYTHON) -m venv build/space-venv
+	build/space-venv/bin/python -m pip install --disable-pip-version-check -r build/space/requirements.txt \
+		"gradio[mcp]==$$(sed -n 's/^sdk_version: //p' build/space/README.md)"
+	KF_SPACE_PYTHON=$(CURDIR)/build/space-venv/bin/python $(BIN)/python -m pytest -q tests/web/test_web_space.py -k starts
 
 clean:
 	rm -rf .venv demo build dist kernelfusion.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-import kf_core
 from kf_core import BadInput
 from kf_core.files.deep import eight_bit
 from kf_core.files.kernels import read_kernel
 from kf_core.scores import psnr
 from kf_core.settings import SMALLEST
-from web_demo.limits import Limits, check_photo_file, checked_kernel, most_detailed_part
+from web_demo import decode, photos, plots, results
+from web_demo.limits import Limits, checked_kernel
+from web_demo.pad import taps_of
+from web_demo.verdict import LOW
 
 HERE = Path(__file__).parent
 SCALE, SIZE = 4, 24
 MARGIN = (SIZE - SCALE) // 2  # HR pixels that the kernel reaches beyond what the small photo shows
 LARGEST = 112  # LR pixels per side: enough to learn from, and soon done
-MAY_DECODE = 12_000_000  # pixels of a visitor's own sharp photo
 
 KERNELS = {
     "L": "00_L",
@@ -60,15 +61,7 @@ def bundled_kernel(name: str) -> np.ndarray:
 def drawn_kernel(text: str) -> np.ndarray:
     """The kernel of a drawing: a JSON list of 24 rows of 24 numbers from 0 to 1, moved so that its middle is in the
     middle: a shift of the kernel is a shift of the photo, which nobody could tell. Raises BadInput."""
-    hint = "Draw something on the sheet first."
-    if not text or len(text) > 40_000:
-        raise BadInput("The drawing sheet is empty.", hint)
-    try:
-        kernel = np.array(json.loads(text), dtype=np.float64)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers.") from error
-    if kernel.shape != (SIZE, SIZE) or not np.isfinite(kernel).all() or kernel.min() < 0:
-        raise BadInput("The drawing cannot be read.", f"It should be {SIZE} rows of {SIZE} numbers from 0 on.")
+    kernel = taps_of(text, SIZE)
     import torch
 
     from kf_core.physics.kernel import centre
@@ -82,10 +75,8 @@ def sharp_photo(name: str, upload: str | None, limits: Limits) -> np.ndarray:
     if name == OWN:
         if not upload:
             raise BadInput("There is no photo of yours yet.", "Drop a sharp one into the box, or pick one of ours.")
-        width, height = check_photo_file(upload, limits)
-        if width * height > MAY_DECODE:
-            raise BadInput(f"The photo has {width} x {height} pixels, too many for this panel.", "Crop it first.")
-        return eight_bit(kf_core.read_picture(upload).pixels)
+        room = replace(limits, pixels=_hr_side(limits) ** 2)
+        return eight_bit(results.colours(photos.load(upload, "best", room)))
     if name not in PHOTOS:
         raise BadInput(f"There is no photo called '{name}'.", f"There are: {', '.join([*PHOTOS, OWN])}.")
     with Image.open(HERE / "sharp" / f"{PHOTOS[name]}.png") as image:
@@ -94,8 +85,9 @@ def sharp_photo(name: str, upload: str | None, limits: Limits) -> np.ndarray:
 
 def make_puzzle(sharp: np.ndarray, kernel: np.ndarray, limits: Limits) -> Puzzle:
     """Cuts a part out of the sharp photo, and blurs and shrinks it. Raises BadInput if it is too small for that."""
-    side = min(LARGEST, limits.side)
-    hr = most_detailed_part(sharp, Limits(pixels=(side * SCALE + 2 * MARGIN) ** 2))
+    rows, columns = decode.best_size(sharp.shape[1], sharp.shape[0], _hr_side(limits) ** 2)
+    left, top, columns, rows = decode.best_box(sharp, rows, columns)
+    hr = sharp[top : top + rows, left : left + columns]
     rows, columns = ((length - 2 * MARGIN) // SCALE for length in hr.shape[:2])
     if min(rows, columns) < SMALLEST:
         least = SMALLEST * SCALE + 2 * MARGIN
@@ -103,6 +95,24 @@ def make_puzzle(sharp: np.ndarray, kernel: np.ndarray, limits: Limits) -> Puzzle
     hr = hr[: rows * SCALE + 2 * MARGIN, : columns * SCALE + 2 * MARGIN]
     small = degrade(hr, kernel)
     return Puzzle(hr[MARGIN : hr.shape[0] - MARGIN, MARGIN : hr.shape[1] - MARGIN], kernel, small)
+
+
+def _hr_side(limits: Limits) -> int:
+    """HR pixels per side of the part that is degraded."""
+    return min(LARGEST, limits.side) * SCALE + 2 * MARGIN
+
+
+def photo_thumbnails(side: int = 72) -> dict[str, np.ndarray]:
+    found = {}
+    for name, file in PHOTOS.items():
+        with Image.open(HERE / "sharp" / f"{file}.png") as image:
+            image.thumbnail((side, side))
+            found[name] = np.array(image.convert("RGB"))
+    return found
+
+
+def kernel_thumbnails(side: int = 72) -> dict[str, np.ndarray]:
+    return {name: plots.kernel_colours(bundled_kernel(name), side) for name in KERNELS}
 
 
 def degrade(hr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -127,8 +137,8 @@ def cosine(kernel: np.ndarray, truth: np.ndarray) -> float:
     return cosine_similarity(torch.from_numpy(kernel), torch.from_numpy(truth))
 
 
-def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.ndarray) -> str:
-    """The comparison with the truth, in HTML."""
+def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.ndarray, report: Any = None) -> str:
+    """The comparison with the truth, in HTML: the gain and the confidence first."""
     before, after, likeness = psnr(bicubic, puzzle.truth), psnr(outcome, puzzle.truth), cosine(kernel, puzzle.kernel)
     if likeness > 0.85:
         words = "It was not fooled"
@@ -137,9 +147,14 @@ def score(puzzle: Puzzle, bicubic: np.ndarray, outcome: np.ndarray, kernel: np.n
     else:
         words = "You fooled it"
     gain = f"{after - before:+.2f} dB against ordinary enlargement"
+    confidence = (report or {}).get("confidence")
+    sure = f", and it was {confidence:.0%} sure" if isinstance(confidence, (int, float)) else ""
+    knew = ""
+    if sure and likeness <= 0.7:
+        knew = " It doubted its result, and said so." if confidence < LOW else " It did not notice."
     lines = (
-        f"<strong>{words}.</strong> The recovered kernel is like the true one to {likeness:.3f} (cosine; 1 is perfect, "
-        "no shift allowed).",
-        f"The image is {after:.2f} dB from the truth (PSNR; more is better), bicubic {before:.2f} dB: {gain}.",
+        f"<strong class='kf-headline'>{words}: {gain}{sure}.</strong>{knew}",
+        f"The recovered kernel is like the true one to {likeness:.3f} (cosine; 1 is perfect, no shift allowed).",
+        f"The image is {after:.2f} dB from the truth (PSNR; more is better), bicubic {before:.2f} dB.",
     )
     return f"<div class='kf-verdict kf-numbers' role='status'>{''.join(f'<p>{line}</p>' for line in lines)}</div>"

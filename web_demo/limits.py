@@ -9,16 +9,33 @@ import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kf_core import BadInput
+from kf_core.files.fit import fit_kernel
+from kf_core.files.kernels import READ as KERNEL_SUFFIXES
 from kf_core.files.kernels import read_kernel
 from kf_core.physics.kernel import largest_kernel_size
-from kf_core.settings import SCALES, SMALLEST
+from kf_core.settings import SMALLEST
+
+__all__ = [
+    "KERNEL_SUFFIXES",
+    "Limits",
+    "check_photo_file",
+    "check_prior_name",
+    "check_size",
+    "checked_kernel",
+    "fitted_kernel",
+    "on_zero_gpu",
+    "read_kernel_file",
+    "safe_stem",
+]
 
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "MPO")
+_ORIENTATION = 0x0112  # the EXIF tag
 # A published prior is named by its commit: a name alone could be given other content between two visits.
 _PRIOR_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}@[0-9a-f]{40}")
 
@@ -27,7 +44,7 @@ _PRIOR_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}@[0-9a
 class Limits:
     """Args:
     pixels: largest width x height of a photo that is worked on.
-    decoded_pixels: largest width x height that is decoded at all, to offer a crop of it.
+    decoded_pixels: largest width x height that is decoded at all, to choose a part of it.
     file_bytes: largest file that may be uploaded.
     seconds: longest run; then it is stopped.
     waiting: jobs in the queue, the running ones included, before newcomers are sent away.
@@ -35,8 +52,8 @@ class Limits:
     """
 
     pixels: int = 512 * 512
-    decoded_pixels: int = 50_000_000
-    file_bytes: int = 40 * 2**20
+    decoded_pixels: int = 70_000_000
+    file_bytes: int = 60 * 2**20
     seconds: float = 6 * 3600
     waiting: int = 30
     keep_seconds: int = 3600
@@ -47,8 +64,8 @@ class Limits:
         if not os.environ.get("SPACE_ID"):
             return cls()
         if on_zero_gpu():
-            return cls(pixels=384 * 384, file_bytes=20 * 2**20, seconds=110)
-        return cls(pixels=160 * 160, file_bytes=20 * 2**20, seconds=900)
+            return cls(pixels=384 * 384, file_bytes=40 * 2**20, seconds=110)
+        return cls(pixels=160 * 160, file_bytes=40 * 2**20, seconds=900)
 
     @property
     def side(self) -> int:
@@ -62,7 +79,7 @@ def on_zero_gpu() -> bool:
 
 
 def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int, int]:
-    """(width, height) as stored, read from the header only. Raises BadInput before anything is unpacked."""
+    """(width, height) as it is seen, read from the header only. Raises BadInput before anything is unpacked."""
     from PIL import Image
 
     path = Path(path)
@@ -75,6 +92,8 @@ def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int,
             warnings.simplefilter("ignore")  # the number of pixels is judged below
             with Image.open(path, formats=_FORMATS) as image:
                 width, height = image.size
+                if _lies_on_its_side(image):
+                    width, height = height, width
     except Image.DecompressionBombError:
         raise BadInput(f"'{path.name}' has far too many pixels.", "Crop it first.") from None
     except Exception as error:  # a damaged or hostile header makes Pillow raise nearly anything
@@ -84,7 +103,7 @@ def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int,
     if width * height > limits.decoded_pixels:
         raise BadInput(
             f"'{path.name}' has {width} x {height} pixels, far too many.",
-            f"Crop it to at most {limits.side} x {limits.side} pixels first.",
+            f"Crop it to at most {limits.decoded_pixels // 10**6} megapixels first.",
         )
     if min(width, height) < SMALLEST:
         raise BadInput(
@@ -94,38 +113,43 @@ def check_photo_file(path: str | os.PathLike[str], limits: Limits) -> tuple[int,
     return width, height
 
 
+def _lies_on_its_side(image: Any) -> bool:
+    """Whether it is seen turned by a quarter: a phone that was held upright. Unpacks nothing."""
+    from PIL import Image
+
+    if image.format == "PNG":  # whose getexif() would unpack the pixels, as there may be something behind them
+        notes = Image.Exif()
+        notes.load(image.info.get("exif"))
+    else:
+        notes = image.getexif()
+    return notes.get(_ORIENTATION) in (5, 6, 7, 8)
+
+
 def check_size(width: int, height: int, limits: Limits) -> None:
     """Raises BadInput for more pixels than this page works on."""
     if width * height > limits.pixels:
         raise BadInput(
             f"The photo has {width} x {height} pixels; this page takes up to {limits.side} x {limits.side}.",
-            "Use the button 'Use the most detailed part', or crop it yourself.",
+            "Choose a part of it, or let it be shrunk.",
         )
 
 
-def most_detailed_part(pixels: np.ndarray, limits: Limits) -> np.ndarray:
-    """The part of (H, W[, 3]) that fits the limits and holds most detail, as near to square as the photo allows."""
-    import torch
-
-    from kf_core.physics.grid import box_sums
-
-    height, width = pixels.shape[:2]
-    rows = min(height, max(limits.side, limits.pixels // max(width, 1)))
-    columns = min(width, limits.pixels // rows)
-    grey = pixels.mean(axis=2, dtype=np.float32) if pixels.ndim == 3 else pixels.astype(np.float32)
-    detail = np.zeros(grey.shape)
-    detail[:-1, :-1] = np.abs(np.diff(grey, axis=0)[:, :-1]) + np.abs(np.diff(grey, axis=1)[:-1])
-    window = box_sums(torch.from_numpy(detail)[None], rows, columns)[0]
-    top, left = divmod(int(window.argmax()), window.shape[1])
-    return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
+def read_kernel_file(path: str | os.PathLike[str], scale: int = 4) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(a kernel (K, K) with sum 1 that fits the scale, sentences about what was done to it) from an uploaded file of
+    one of the kinds in KERNEL_SUFFIXES; nothing in it can run. Raises BadInput."""
+    return fitted_kernel(read_kernel(path), scale)
 
 
-def read_kernel_file(path: str | os.PathLike[str]) -> np.ndarray:
-    """A kernel (K, K) with sum 1 from an uploaded .npy file; nothing in it can run. Raises BadInput."""
-    kernel, largest = read_kernel(path), largest_kernel_size(max(SCALES))
+def fitted_kernel(taps: np.ndarray, scale: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The same of an array. Raises BadInput."""
+    largest = largest_kernel_size(scale)
+    kernel, said = fit_kernel(taps, scale, largest)
     if len(kernel) > largest:
-        raise BadInput("The kernel is too large.", f"Use one of at most {largest} x {largest} pixels.")
-    return checked_kernel(kernel.astype(np.float64), "The kernel")
+        raise BadInput(
+            f"The kernel is too large for {scale}x.",
+            f"Use one of at most {largest} x {largest} taps, or a larger scale.",
+        )
+    return checked_kernel(kernel, "The kernel"), said
 
 
 def checked_kernel(kernel: np.ndarray, name: str) -> np.ndarray:

@@ -7,14 +7,18 @@ import html
 import numpy as np
 
 from web_demo import plots
-from web_demo.results import in_words
 from web_demo.runner import Frame
+from web_demo.verdict import in_words, roughly
 
 IDLE = "<div class='kf-live kf-idle'></div>"
 
 
-def live(frame: Frame) -> str:
-    """One frame as HTML. Everything in it is a number or our own words."""
+def live(frame: Frame, about: str = "") -> str:
+    """One frame as HTML. Everything in it is a number or our own words.
+
+    Args:
+        about: what the run is about, where that is not what the page shows.
+    """
     if frame.waiting:
         return message("Waiting for the job before yours to end.")
     progress = frame.progress
@@ -27,6 +31,7 @@ def live(frame: Frame) -> str:
     percent = round(100 * progress.fraction)
     parts = [
         "<div class='kf-live'>",
+        f"<p class='kf-about'>{html.escape(about)}</p>" if about else "",
         f"<p class='kf-phase'><strong>{html.escape(stage)}</strong> <span>step {progress.step} of {progress.total}"
         f"</span> <span>{html.escape(left)}</span></p>",
         f"<div class='kf-bar' role='progressbar' aria-label='Progress of the run' aria-valuemin='0' "
@@ -35,6 +40,16 @@ def live(frame: Frame) -> str:
         "</div>",
     ]
     return "".join(parts)
+
+
+def waiting(before: int, seconds: float) -> str:
+    """What somebody sees who waits for a place: how many come first, and how long that takes."""
+    who = "One job is" if before == 1 else f"{before} jobs are"
+    return (
+        "<div class='kf-live kf-waiting'><p class='kf-phase' role='status'>"
+        f"<strong>You are number {before + 1} in the line.</strong> <span>{who} before yours: {roughly(seconds)}."
+        "</span></p><p class='kf-hint'>Leave this page open; it starts by itself. Stop gives up the place.</p></div>"
+    )
 
 
 def message(text: str, kind: str = "") -> str:

@@ -23,7 +23,7 @@ _ANCHORS = np.array(
     ]
     + [(252, 255, 200)]
 )
-_INK, _PAPER = (34, 34, 34), (255, 255, 255)
+_INK, _PAPER = (120, 120, 120, 255), (0, 0, 0, 0)  # read on white and on black
 
 
 def colours(values: np.ndarray) -> np.ndarray:
@@ -41,12 +41,13 @@ def kernel_colours(kernel: np.ndarray, side: int, highest: float | None = None) 
 
 
 def kernel_figure(kernel: np.ndarray, highest: float | None = None, side: int = 432) -> np.ndarray:
-    """The kernel enlarged, with a colour bar from 0 to its largest tap and its size in pixels: (H, W, 3) uint8."""
+    """The kernel enlarged, with a colour bar from 0 to its largest tap and its size in pixels: (H, W, 4) uint8, whose
+    ground is transparent."""
     highest = highest or float(kernel.max()) or 1.0
     taps = kernel_colours(kernel, side, highest)
     size, gap, bar, top = len(taps), 20, 24, 56  # the page writes its own label over the top
     font = ImageFont.load_default(size=22)
-    figure = Image.new("RGB", (gap + size + gap + bar + 90, top + size + 52), _PAPER)
+    figure = Image.new("RGBA", (gap + size + gap + bar + 90, top + size + 52), _PAPER)
     draw = ImageDraw.Draw(figure)
     figure.paste(Image.fromarray(taps), (gap, top))
     draw.rectangle((gap - 1, top - 1, gap + size, top + size), outline=_INK)

@@ -1,10 +1,9 @@
-"""What a visitor gets from a run: the files to download, the pictures to look at, and a sentence about both."""
+"""What a visitor gets from a run: the files to download, and the pictures to look at."""
 
 from __future__ import annotations
 
-import html
-from dataclasses import dataclass
-from io import BytesIO
+import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 from PIL import Image
 
 import kf_core
+from kf_core.cli.upscale import larger, mixed, visible
 from kf_core.files.deep import eight_bit
 from kf_core.files.kernels import write_kernel
 from kf_core.files.outputs import write_report
 from web_demo import plots
 from web_demo.limits import safe_stem
 
-_LARGEST_PROFILE = 2**18  # bytes; real colour profiles are smaller
+FORMATS = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Files:
     """The files of one result, all in one folder.
 
     Attributes:
-        photo, kernel, kernel_picture, report: to download. `photo` is the true file, 16-bit where the input was.
+        photo, kernel, kernel_picture, report, everything: to download. `photo` is the true file, 16-bit where the input
+            was and the format holds it; `everything` is a ZIP of the other four.
         before, after: of one size, 8-bit, to look at and compare.
         input, figure: the photo as it was, and the kernel enlarged with a colour bar.
     """
@@ -35,96 +36,80 @@ class Files:
     kernel: Path
     kernel_picture: Path
     report: Path
+    everything: Path
     before: Path
     after: Path
     input: Path
     figure: Path
 
 
-def load_photo(path: str | Path) -> kf_core.Picture:
-    """The picture of an upload, without what a public page should not pass on: EXIF (it may say where the visitor
-    lives) and a colour profile that no colour management can read. Raises BadInput."""
-    picture = kf_core.read_picture(path)
-    return kf_core.Picture(picture.pixels, _sound_profile(picture.profile), picture.dpi, None)
+def colours(picture: kf_core.Picture) -> np.ndarray:
+    """What the engine gets: under full transparency, the colours of what is seen beside it. Raises BadInput."""
+    return visible(picture)[0]
 
 
-def write_result(folder: Path, name: str, picture: kf_core.Picture, outcome: Any, scale: int) -> Files:
+def enlarged(picture: kf_core.Picture, image: np.ndarray, strength: float = 1.0) -> kf_core.Picture:
+    """The large photo, with profile, resolution and transparency of the small one.
+
+    Args:
+        image: what the engine returned.
+        strength: the share of it; the rest is the bicubic enlargement.
+    """
+    colour, alpha = visible(picture)
+    scale = image.shape[0] // picture.pixels.shape[0]
+    dpi = (picture.dpi[0] * scale, picture.dpi[1] * scale) if picture.dpi else None
+    return kf_core.Picture(mixed(colour, image, strength), picture.profile, dpi, None, larger(alpha, image))
+
+
+def write_photo(folder: Path, name: str, picture: kf_core.Picture, scale: int, form: str = "PNG") -> Path:
+    """The large photo in one of FORMATS; a JPEG, which has no transparency, gets white behind it."""
+    path = folder / f"{safe_stem(name)}_x{scale}{FORMATS[form]}"
+    if form == "JPEG" and picture.alpha is not None:
+        white = np.iinfo(picture.pixels.dtype).max
+        seen = (picture.alpha / white).reshape(*picture.alpha.shape, *[1] * (picture.pixels.ndim - 2))
+        flat = (picture.pixels * seen + white * (1 - seen)).round().astype(picture.pixels.dtype)
+        picture = replace(picture, pixels=flat, alpha=None)
+    kf_core.write_picture(path, picture)
+    return path
+
+
+def write_result(
+    folder: Path, name: str, picture: kf_core.Picture, outcome: Any, scale: int, strength: float = 1.0
+) -> Files:
     """Writes the files of a result into `folder`.
 
     Args:
         name: of the visitor's file, any text.
-        picture: what was uploaded.
+        picture: what was worked on.
         outcome: what the engine returned.
+        strength: the share of its image.
     """
     stem = f"{safe_stem(name)}_x{scale}"
-    photo, after = folder / f"{stem}.png", folder / f"{stem}_view.png"
-    dpi = tuple(value * scale for value in picture.dpi) if picture.dpi else None
-    kf_core.write_picture(photo, kf_core.Picture(outcome.image, picture.profile, dpi, None))
-    if outcome.image.dtype == np.uint8:
+    large = enlarged(picture, outcome.image, strength)
+    photo, after = write_photo(folder, name, large, scale), folder / f"{stem}_view.png"
+    if large.pixels.dtype == np.uint8:
         after = photo
     else:
-        kf_core.write_picture(after, kf_core.Picture(eight_bit(outcome.image), picture.profile))
+        kf_core.write_picture(after, _eight(large))
     before, shown = folder / f"{stem}_bicubic.png", folder / f"{stem}_input.png"
-    small = eight_bit(picture.pixels)
-    kf_core.write_picture(shown, kf_core.Picture(small, picture.profile))
-    kf_core.write_picture(before, kf_core.Picture(plots.bicubic(small, scale), picture.profile))
+    small = _eight(picture)
+    kf_core.write_picture(shown, small)
+    plain = plots.bicubic(eight_bit(colours(picture)), scale)
+    alpha = None if large.alpha is None else eight_bit(large.alpha)
+    kf_core.write_picture(before, kf_core.Picture(plain, picture.profile, alpha=alpha))
     kernel, kernel_picture, figure = (folder / f"{stem}_kernel{end}" for end in (".npy", ".png", "_figure.png"))
     write_kernel(kernel, outcome.kernel)
     Image.fromarray(plots.kernel_colours(outcome.kernel, 480)).save(kernel_picture)
     Image.fromarray(plots.kernel_figure(outcome.kernel)).save(figure)
     report = folder / f"{stem}_report.json"
-    write_report(report, outcome.report)
-    return Files(photo, kernel, kernel_picture, report, before, after, shown, figure)
+    write_report(report, {**outcome.report, **({"strength": strength} if strength < 1 else {})})
+    everything = folder / f"{stem}.zip"
+    with zipfile.ZipFile(everything, "w") as archive:  # nothing in it can be made smaller but the report
+        for path in (photo, kernel, kernel_picture, report):
+            archive.write(path, path.name)
+    return Files(photo, kernel, kernel_picture, report, everything, before, after, shown, figure)
 
 
-def verdict(report: dict[str, Any], timed: bool = True) -> str:
-    """How far to trust the result, in HTML: a plain sentence, with the number behind it, and the time taken."""
-    seconds = sum((report.get("seconds") or {}).values()) if timed else 0
-    lines = [_confidence(report), f"Time taken: {in_words(seconds)}." if seconds else ""]
-    return "<div class='kf-verdict' role='status'>" + "".join(f"<p>{line}</p>" for line in lines if line) + "</div>"
-
-
-def _confidence(report: dict[str, Any]) -> str:
-    sentence, confidence = report.get("confidence_sentence"), report.get("confidence")
-    if isinstance(confidence, (int, float)):
-        number = f"<strong>Confidence {confidence:.0%}.</strong> "
-        return number + html.escape(str(sentence or ""))
-    if sentence:
-        return html.escape(str(sentence))
-    error = report.get("consistency_rms_grey_levels")
-    if error is None:
-        return ""
-    source = "the kernel you gave" if report.get("kernel_source") == "given" else "the recovered kernel"
-    if error < 2:
-        words = "Image and kernel explain your photo well"
-    elif error < 5:
-        words = "Image and kernel explain most of your photo"
-    else:
-        words = "Image and kernel do not explain your photo well: look twice before you believe the details"
-    return (
-        f"<strong>{words}.</strong> The result, blurred with {source} and shrunk again, differs from what "
-        f"you uploaded by {error:.1f} of 255 grey levels on average."
-    )
-
-
-def in_words(seconds: float) -> str:
-    """Never more exact than an estimate can be."""
-    if seconds < 1:
-        return "less than a second"
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"
-
-
-def _sound_profile(profile: bytes | None) -> bytes | None:
-    if not profile or len(profile) > _LARGEST_PROFILE:
-        return None
-    try:
-        from PIL import ImageCms
-
-        ImageCms.getOpenProfile(BytesIO(profile))
-    except Exception:  # whatever is wrong with it, no viewer is to meet it
-        return None
-    return profile
+def _eight(picture: kf_core.Picture) -> kf_core.Picture:
+    alpha = None if picture.alpha is None else eight_bit(picture.alpha)
+    return kf_core.Picture(eight_bit(picture.pixels), picture.profile, alpha=alpha)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,9 @@ from typing import Any
 import numpy as np
 
 import kf_core
-from kf_core import BadInput, Cancelled, KernelFusionError, Progress, Settings
+from kf_core import Cancelled, KernelFusionError, Progress, Settings
+from web_demo.housekeeping import give_memory_back
+from web_demo.judge import judge
 from web_demo.limits import on_zero_gpu
 
 HEARTBEAT = 0.5  # seconds between two frames: how soon a closed page is noticed
@@ -38,6 +42,7 @@ class Job:
     prior: what load_prior takes; None: what the settings say.
     seconds: after that the run is stopped.
     owner: whose job it is, for Stop.
+    judged: a given kernel is compared with simple ones, which takes a few seconds.
     """
 
     pixels: np.ndarray
@@ -46,6 +51,7 @@ class Job:
     prior: str | None = None
     seconds: float = math.inf
     owner: str = ""
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,13 +102,34 @@ def busy() -> bool:
 
 
 def seconds_needed(job: Job) -> int:
-    """What a lent GPU is asked for: it grows with the pixels of the result; the search for the kernel does not."""
-    pixels = job.pixels.shape[0] * job.pixels.shape[1] * job.settings.scale**2
-    return int(min(job.seconds, 35 + 25 * pixels / 1024**2))
+    """What a lent GPU is asked for."""
+    return int(min(job.seconds, seconds_for(job.pixels.shape[0] * job.pixels.shape[1], job.settings.scale)))
+
+
+def seconds_for(pixels: int, scale: int) -> float:
+    """On a lent GPU: it grows with the pixels of the result; the search for the kernel does not."""
+    return 35 + 25 * pixels * scale**2 / 1024**2
+
+
+@functools.lru_cache(maxsize=1)
+def _engine_thread(process: int) -> queue.SimpleQueue[Callable[[], None]]:
+    """Where to put what the engine is to do. One thread for all runs: torch keeps memory for each that ever computed.
+
+    Args:
+        process: the number of this one; a Space that lends its GPU runs every job in a fork, which has no threads.
+    """
+    jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        while True:
+            jobs.get()()
+
+    threading.Thread(target=work, name="engine", daemon=True).start()
+    return jobs
 
 
 class _Run:
-    """One run in its thread."""
+    """One run of the engine."""
 
     def __init__(self, job: Job):
         self.job, self.stop = job, threading.Event()
@@ -111,9 +138,9 @@ class _Run:
         self.frame = Frame()
         self.outcome: Any = None
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._compute, name="engine", daemon=True)
+        self.finished = threading.Event()
 
-    def _compute(self) -> None:
+    def compute(self) -> None:
         try:
             self.outcome = kf_core.super_resolve(
                 self.job.pixels,
@@ -123,10 +150,14 @@ class _Run:
                 progress=self._note,
                 should_stop=self._should_stop,
             )
+            if self.job.kernel is not None and self.job.judged:
+                self.outcome.report["given_kernel"] = judge(self.job.pixels, self.outcome.kernel, self.job.settings)
         except BaseException as error:
             self.error = error
         finally:
             _device.release()
+            give_memory_back()
+            self.finished.set()
             self.news.set()
 
     def _should_stop(self) -> bool:
@@ -152,12 +183,12 @@ def frames(job: Job) -> Iterator[Frame]:
     _stops[job.owner] = run.stop
     started = False
     try:
-        run.thread.start()
+        _engine_thread(os.getpid()).put(run.compute)
         started = True
-        while run.thread.is_alive():
+        while not run.finished.is_set():
             run.news.wait(HEARTBEAT)
             run.news.clear()
-            if run.thread.is_alive():
+            if not run.finished.is_set():
                 yield run.frame
                 time.sleep(min(0.2, HEARTBEAT))  # what comes meanwhile is not worth a message to the page
         if isinstance(run.error, Cancelled) and not run.stop.is_set():
@@ -191,8 +222,5 @@ def make_settings(
     quality: str, scale: int, kernel_size: int | None, seed: int, overrides: tuple[str, ...], device: str = "auto"
 ) -> Settings:
     """Raises BadInput for what a visitor can get wrong."""
-    try:
-        settings = Settings.preset(quality, scale=int(scale), kernel_size=kernel_size, seed=int(seed), device=device)
-    except ValueError as error:
-        raise BadInput(f"'{quality}' is not a quality.", "Use fast, balanced or paper.") from error
+    settings = Settings.preset(quality, scale=scale, kernel_size=kernel_size, seed=seed, device=device)
     return settings.with_overrides(overrides).checked()

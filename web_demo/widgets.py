@@ -1,7 +1,12 @@
-"""Parts of the page that Gradio lacks: a photo box that keeps the file, a before/after view, a drawing sheet."""
+"""Parts of the page that Gradio lacks: a photo box that keeps the file, a frame to choose a part with, a before/after
+view, a drawing sheet; and what makes the API say what every argument means."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +15,22 @@ import gradio as gr
 from gradio.data_classes import ImageData
 from gradio.processing_utils import save_file_to_cache
 
+from web_demo.pad import LARGEST
+
 ASSETS = Path(__file__).with_name("assets")
+HTML = ASSETS / "parts"
+
+
+def kept_file(component: Any, path: Path) -> str:
+    """A copy of a file among the uploads, which are served, and deleted in time."""
+    kept = save_file_to_cache(path, cache_dir=component.GRADIO_CACHE)
+    component.temp_files.add(kept)  # so that it is deleted with the visitor's other files
+    return str(kept)
+
+
+def served(component: Any, path: Path) -> str:
+    """The address of such a copy."""
+    return "gradio_api/file=" + quote(kept_file(component, path))
 
 
 class Photo(gr.Image):
@@ -31,32 +51,64 @@ def photo_box(**options: Any) -> Photo:
     return Photo(image_mode=None, **options)
 
 
-_STAGE = """${value ? `
-<div class="kf-compare">
-  <div class="kf-stage" tabindex="0" role="group" style="--ratio: ${value.width} / ${value.height}; --split: 50%"
-    aria-label="${value.left} and ${value.right} over each other. Arrow keys move the line, plus and minus zoom.">
-    <div class="kf-side"><img src="${value.after}" alt="${value.right}" draggable="false"></div>
-    <div class="kf-side kf-before"><img src="${value.before}" alt="${value.left}" draggable="false"></div>
-    <div class="kf-line"></div>
-    <span class="kf-tag" style="left: 8px">${value.left}</span>
-    <span class="kf-tag" style="right: 8px">${value.right}</span>
-  </div>
-  <div class="kf-controls">
-    <label>${value.left} / ${value.right}
-      <input class="kf-split" type="range" min="0" max="100" step="1" value="50"></label>
-    <label>Zoom of both <span class="kf-zoom-value">1x</span>
-      <input class="kf-zoom" type="range" min="1" max="8" step="1" value="1"></label>
-  </div>
-  <p class="kf-hint">Double-click a place to look closer; drag to move around.</p>
-</div>` : ``}"""
+# Gradio's own choices, numbers and sliders refuse a wrong value with a message that only the page shows. These hand it
+# on: the check before the line says what is wrong, to programs too.
 
 
-class Compare(gr.HTML):
+class Choice(gr.Radio):
+    """gr.Radio, which also tells MCP of numbers that they are numbers."""
+
+    is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        values = [value for _, value in self.choices]
+        return {"type": "integer" if all(isinstance(value, int) for value in values) else "string", "enum": values}
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Count(gr.Number):
+    """gr.Number for whole numbers; an empty field is 0."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return 0 if payload is None else payload
+
+
+class Percent(gr.Slider):
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return 100 if payload is None else payload
+
+
+class _Part(gr.HTML):
+    """A part of the page with a template and a script of its own, assets/parts/NAME.html and assets/NAME.js.
+
+    Args:
+        words: put into the template as {WORD}. Gradio's own way, a property, is lost where the part is not yet shown.
+    """
+
+    def __init__(self, name: str, value: Any, words: dict[str, Any] | None = None, **options: Any):
+        template = (HTML / f"{name}.html").read_text(encoding="utf-8")
+        for word, text in (words or {}).items():
+            template = template.replace("{" + word + "}", str(text))
+        super().__init__(
+            value=value,
+            html_template=template,
+            js_on_load=(ASSETS / f"{name}.js").read_text(encoding="utf-8"),
+            apply_default_css=False,
+            **options,
+        )
+
+
+class Compare(_Part):
     """The before/after view. Value: what `view` returns, or None."""
 
     def __init__(self, **options: Any):
-        script = (ASSETS / "compare.js").read_text()
-        super().__init__(value=None, html_template=_STAGE, js_on_load=script, apply_default_css=False, **options)
+        super().__init__("compare", None, **options)
 
     def view(self, before: Path, after: Path, size: tuple[int, int], left: str, right: str) -> dict[str, Any]:
         """Args:
@@ -64,29 +116,57 @@ class Compare(gr.HTML):
         size: (width, height).
         left, right: what they are called.
         """
-        urls = {}
-        for name, path in (("before", before), ("after", after)):
-            served = save_file_to_cache(path, cache_dir=self.GRADIO_CACHE)
-            self.temp_files.add(served)  # so that it is deleted with the visitor's other files
-            urls[name] = "gradio_api/file=" + quote(served)
+        urls = {"before": served(self, before), "after": served(self, after)}
         return {**urls, "width": size[0], "height": size[1], "left": left, "right": right}
 
 
-_SHEET = """<div>
-  <canvas class="kf-sheet" width="480" height="480" data-size="${size}" tabindex="0"
-    role="application" aria-label="Drawing sheet of ${size} by ${size} taps. Arrow keys move, Space sets a tap, Delete
-    rubs it out."></canvas>
-  <p class="kf-hint">Draw with mouse or finger (Shift: rub out), or with arrow keys and Space.
-    <span class="kf-count" role="status">0 taps set</span></p>
-  <button type="button" class="kf-clear">Clear</button>
-</div>"""
+class Frame(_Part):
+    """A photo with a frame to drag over it. Value: the JSON that Handlers makes of a photo, or an empty text.
+
+    Handlers get the `part` of decode.place_of; a program sends that itself.
+    """
+
+    def __init__(self, **options: Any):
+        super().__init__("frame", "", **options)
+
+    def preprocess(self, payload: Any) -> str:
+        text = str(payload or "")
+        if not text.startswith("{"):
+            return text
+        try:
+            state = json.loads(text)
+            if state["mode"] == "shrink":
+                return f"shrink:{max(int(side) for side in state['shrunk'])}"
+            return "" if state["mode"] == "whole" else ",".join(str(int(number)) for number in state["box"])
+        except (ValueError, KeyError, TypeError):
+            return text
 
 
-class DrawKernel(gr.HTML):
-    """A sheet of `size` x `size` taps. Value: a JSON list of rows, or an empty text."""
+class DrawKernel(_Part):
+    """A sheet of taps to draw a kernel on. Value: a JSON list of rows of numbers from 0 to 1, or an empty text.
+
+    Args:
+        size: taps per side of an empty sheet; a kernel that it is given brings its own.
+    """
 
     def __init__(self, size: int, **options: Any):
-        script = (ASSETS / "draw.js").read_text()
-        super().__init__(
-            value="", html_template=_SHEET, js_on_load=script, apply_default_css=False, size=size, **options
-        )
+        super().__init__("draw", "", {"size": size, "largest": LARGEST}, **options)
+
+
+def describe(function: Callable[..., Any], inputs: Sequence[Any]) -> None:
+    """Gives the inputs of an endpoint the words that its docstring has for them, for the API's pages."""
+    text = inspect.cleandoc(function.__doc__ or "").partition("Args:\n")[2].partition("\nReturns:")[0]
+    told = {name: " ".join(words.split()) for name, words in re.findall(r"^    (\w+): ((?:.|\n {8})*)", text, re.M)}
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    for name, component in zip(names, inputs, strict=False):
+        if name in told:
+            _tell(component, told[name])
+
+
+def _tell(component: Any, words: str) -> None:
+    plain = component.api_info
+
+    def api_info() -> dict[str, Any]:
+        return {**plain(), "additional_description": words}
+
+    component.api_info = api_info

@@ -33,12 +33,13 @@ def cannot(reason: str):
     pytest.skip(reason)
 
 
-def _serve(*overrides: str):
+def serve(*overrides: str, **changes):
     try:
         import web_demo
     except ImportError as error:
         cannot(f"the web demo needs a package: {error}")
-    limits = web_demo.Limits(pixels=64 * 64, decoded_pixels=1_000_000, file_bytes=2**20, seconds=120, waiting=25)
+    usual = {"pixels": 64 * 64, "decoded_pixels": 1_000_000, "file_bytes": 2**20, "seconds": 120, "waiting": 25}
+    limits = web_demo.Limits(**{**usual, **changes})
     app = web_demo.build_app((*TINY, *overrides), limits)
     _, url, _ = web_demo.launch(app, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     return SimpleNamespace(app=app, url=url, limits=limits)
@@ -46,7 +47,7 @@ def _serve(*overrides: str):
 
 @pytest.fixture(scope="session")
 def server():
-    running = _serve("finish.steps=2")
+    running = serve("finish.steps=2")
     yield running
     running.app.close()
 
@@ -54,7 +55,7 @@ def server():
 @pytest.fixture(scope="session")
 def slow_server():
     """Its runs do not end by themselves within a test."""
-    running = _serve("finish.steps=100000")
+    running = serve("finish.steps=100000")
     yield running
     running.app.close()
 

@@ -40,7 +40,9 @@ def test_every_button_is_a_documented_endpoint(client):
     buttons = {"/super_resolve", "/stop", "/look", "/crop", "/fool_it", "/stop_fool_it"}
     assert buttons | {f"/example_{name}" for name in examples.names()} == set(endpoints)
     parameters = {p["parameter_name"]: p for p in endpoints["/super_resolve"]["parameters"]}
-    assert set(parameters) == {"photo", "scale", "quality", "kernel_size", "seed", "prior", "kernel_file", "paper"}
+    asked = {"photo", "scale", "quality", "kernel_size", "seed", "prior", "kernel_file", "paper", "part", "strength"}
+    assert set(parameters) == asked
+    assert all(parameter["python_type"]["description"] for parameter in parameters.values())  # what each means
     assert not parameters["photo"]["parameter_has_default"] and parameters["scale"]["parameter_default"] == 4
 
 

@@ -238,13 +238,64 @@ def test_errors_are_sentences(visit, server, photo, tmp_path):
     assert "Traceback" not in page.inner_text("body") and not runner.busy()
 
 
-def test_a_large_photo_is_offered_its_most_detailed_part(visit, server, photo):
+def forecast(page, size):
+    """The words beside Run, once they are about a photo of that size."""
+    page.wait_for_selector(f"#kf-forecast :text('{size} to')")
+    return page.inner_text("#kf-forecast")
+
+
+def test_of_a_large_photo_a_part_is_framed_and_run(visit, server, photo):
     page = visit(server)
-    upload(page, photo("large.png", size=(120, 100)), says="takes up to 64 x 64")
-    page.click("#kf-crop")
-    page.wait_for_selector("#kf-note :text('The most detailed part, 64 x 64')")
-    page.wait_for_selector("#kf-crop", state="hidden")
-    assert picture_size(page, "#kf-photo img") == [64, 64]
+    upload(page, photo("large.png", size=(400, 300)), says="takes up to 64 x 64")
+    frame = page.locator("#kf-choose .kf-frame")
+    frame.wait_for()
+    assert frame.inner_text() == "64 x 64" and re.search(r"second", forecast(page, "64 x 64"))
+    before, stage = frame.bounding_box(), page.locator("#kf-choose .kf-photo-stage").bounding_box()
+    page.mouse.move(before["x"] + 10, before["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(stage["x"] + 15, stage["y"] + 15, steps=4)
+    page.mouse.up()
+    moved = frame.bounding_box()
+    assert moved["x"] == pytest.approx(stage["x"] + 5, abs=2) and moved["y"] == pytest.approx(stage["y"] + 5, abs=2)
+    page.mouse.move(moved["x"] + moved["width"], moved["y"] + moved["height"])
+    page.mouse.down()
+    page.mouse.move(moved["x"] + moved["width"] * 0.75, moved["y"] + moved["height"] * 0.75, steps=4)
+    page.mouse.up()
+    size = frame.inner_text()
+    columns, rows = (int(side) for side in size.split(" x "))
+    assert 44 <= columns <= 52 and 44 <= rows <= 52
+    forecast(page, size)
+    run(page)
+    page.wait_for_selector("#kf-live :text('Done.')")
+    assert picture_size(page, "#kf-result img") == [2 * columns, 2 * rows]
+    assert picture_size(page, "#kf-input img") == [columns, rows]
+
+
+def test_a_large_photo_is_shrunk_or_exchanged(visit, server, photo):
+    page = visit(server)
+    upload(page, photo("large.png", size=(400, 300)), says="takes up to 64 x 64")
+    page.get_by_label("All of it, shrunk").check()
+    assert "All of it, shrunk to 73 x 55" in " ".join(page.inner_text("#kf-choose .kf-modes").split())
+    forecast(page, "73 x 55")
+    run(page)
+    page.wait_for_selector("#kf-live :text('Done.')")
+    assert picture_size(page, "#kf-result img") == [146, 110]
+    page.click("#kf-other")  # there is a way back
+    page.wait_for_selector("#kf-choose", state="hidden")
+    upload(page, photo())
+
+
+def test_the_frame_answers_to_the_keyboard(visit, server, photo):
+    page = visit(server)
+    upload(page, photo("large.png", size=(400, 300)), says="takes up to 64 x 64")
+    frame = page.locator("#kf-choose .kf-frame")
+    frame.focus()
+    for _ in range(80):
+        page.keyboard.press("ArrowLeft")
+    left = page.evaluate("document.querySelector('#kf-choose .kf-frame').style.left")
+    assert left == "0%"
+    page.keyboard.press("-")
+    assert frame.inner_text() == "58 x 58"
 
 
 def test_an_example_shows_at_once_with_its_result(visit, server):
@@ -262,6 +313,7 @@ def test_a_kernel_is_drawn_and_recovered(visit, server):
     page.get_by_label("my drawing").check()
     sheet = page.locator("#kf-draw canvas")
     sheet.scroll_into_view_if_needed()
+    page.locator("#kf-draw .kf-brush").select_option("1 tap")
     box = sheet.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
     page.mouse.down()

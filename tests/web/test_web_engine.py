@@ -1,7 +1,6 @@
 """The engine behind the page: frames, stopping, time limits, and what is made of a result."""
 
 import json
-import re
 import time
 from types import SimpleNamespace
 
@@ -11,10 +10,10 @@ from tiny import TINY
 
 import kf_core
 from kf_core import BadInput, Cancelled, Settings
-from web_demo import examples, fool, plots, results, runner
+from web_demo import decode, fool, plots, results, runner
 from web_demo.limits import Limits
 from web_demo.live import live
-from web_demo.visits import Visits
+from web_demo.verdict import verdict
 
 
 def job(steps=4, bits=8, **changes):
@@ -131,7 +130,7 @@ def test_no_exif_and_no_hostile_profile_reaches_the_result(tmp_path, photo):
     good = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for profile, kept in ((good, good), (b"\xff" * 5000, None), (good + bytes(2**19), None)):
         Image.open(photo()).save(tmp_path / "p.png", exif=exif, icc_profile=profile)
-        picture = results.load_photo(tmp_path / "p.png")
+        picture = decode.read(tmp_path / "p.png")
         assert picture.exif is None and picture.profile == kept
 
 
@@ -145,7 +144,7 @@ def test_no_exif_and_no_hostile_profile_reaches_the_result(tmp_path, photo):
     ],
 )  # fmt: skip
 def test_the_verdict_is_a_sentence(report, words):
-    assert words in results.verdict(report)
+    assert words in verdict(report)
 
 
 def test_a_kernel_figure_shows_size_and_colour_bar():
@@ -155,23 +154,6 @@ def test_a_kernel_figure_shows_size_and_colour_bar():
     assert figure.dtype == np.uint8 and min(figure.shape[:2]) > 400
     lightness = plots.colours(np.linspace(0, 1, 50)) @ np.array([0.3, 0.59, 0.11])
     assert (np.diff(lightness) > 0).all()  # it reads in grey, too
-
-
-def test_a_visitor_has_one_job_and_a_lost_one_is_forgotten():
-    visits = Visits(forget_after=0.2)
-    assert visits.admit("one") and visits.admit("two") and not visits.admit("one")
-    visits.done("one")
-    assert visits.admit("one") and not visits.admit("two")
-    time.sleep(0.25)
-    assert visits.admit("two")
-
-
-def test_a_job_that_waits_can_be_withdrawn():
-    visits = Visits(forget_after=60)
-    assert not visits.withdraw("one")
-    visits.admit("one")
-    assert visits.withdraw("one") and visits.is_withdrawn("one")
-    assert visits.admit("one") and not visits.is_withdrawn("one")
 
 
 # --- try to fool it ---
@@ -226,17 +208,6 @@ def test_scores_are_what_they_say():
     assert fool.psnr(edge, truth) > 90  # the outermost pixels do not count
     kernel = fool.bundled_kernel("ring")
     assert fool.cosine(kernel, kernel) == pytest.approx(1) and fool.cosine(kernel, np.roll(kernel, 6)) < 0.7
-
-
-def test_the_cached_results_belong_to_their_photos():
-    assert examples.names() and examples.has("puzzle")
-    for name in examples.names():
-        outcome = examples.cached(name)
-        assert outcome.image.shape[:2] == (512, 512) and outcome.kernel.shape == (24, 24)
-        assert outcome.report["settings"]["preset_name"] == "fast"
-    outcome = examples.cached("puzzle")
-    text = fool.score(examples.puzzle(), plots.bicubic(examples.puzzle().small, 4), outcome.image, outcome.kernel)
-    assert float(re.search(r"([+-][\d.]+) dB against", text)[1]) > 1
 
 
 def test_phases_without_words_still_say_something():

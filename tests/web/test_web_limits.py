@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kf_core
 from kf_core import BadInput
+from web_demo import decode
 from web_demo import limits as web_limits
 from web_demo.limits import (
     Limits,
     check_photo_file,
     check_prior_name,
     check_size,
-    most_detailed_part,
     read_kernel_file,
     safe_stem,
 )
@@ -91,14 +92,17 @@ def test_too_small_and_too_large_are_told_apart(photo):
 def test_the_part_offered_fits_and_holds_the_detail(shape):
     pixels = np.full(shape, 99, np.uint16)
     pixels[-20:, -20:] = np.random.default_rng(0).integers(0, 60000, (20, 20, *shape[2:]), dtype=np.uint16)
-    part = most_detailed_part(pixels, SMALL)
+    rows, columns = decode.best_size(shape[1], shape[0], SMALL.pixels)
+    part = decode.cut(kf_core.Picture(pixels), "best", SMALL.pixels).pixels
+    assert part.shape[:2] == (rows, columns)
     assert part.shape[0] * part.shape[1] <= SMALL.pixels and min(part.shape[:2]) >= 32
     assert part.dtype == np.uint16 and (part != 99).sum() > 0.8 * (pixels != 99).sum()
 
 
 def test_a_kernel_is_read_and_made_to_sum_to_one(tmp_path):
     np.save(tmp_path / "k.npy", np.ones((8, 8), np.int32))
-    kernel = read_kernel_file(tmp_path / "k.npy")
+    kernel, said = read_kernel_file(tmp_path / "k.npy")
+    assert not said
     assert kernel.dtype == np.float32 and kernel.sum() == pytest.approx(1)
 
 

@@ -13,6 +13,7 @@ import pytest
 from tiny import TINY
 
 import kf_core
+from web_demo.space.check import check
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,34 @@ def test_a_published_checkpoint_is_fetched_when_the_space_is_built(folder, tmp_p
     assert "\nmodels:\n  - anna/pd\n" in matter and front_matter(tmp_path / "folder")[0]["sdk"] == "gradio"
 
 
+CHANGES = [
+    ("colorFrom: gray", "colorFrom: orange", "none of red"),
+    ("sdk_version: 6.31.0", "sdk_version: 6.x", "one exact version"),
+    ("suggested_hardware: zero-a10g", "suggested_hardware: h100", "no hardware of the Hub"),
+    ('python_version: "3.12"', 'python_version: "3.11"', "ZeroGPU has Python"),
+    ("license: apache-2.0", "licence: apache-2.0", "'licence' is not a key of a Space; 'license' is missing"),
+    ("short_description: ", "short_description: Now with so many more words than fit, ", "longer than 60"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), CHANGES, ids=[new for _, new, _ in CHANGES])
+def test_what_the_hub_would_refuse_is_found_before_it_is_pushed(folder, old, new, words):
+    readme, wanted = (folder / "README.md").read_text(), (folder / "requirements.txt").read_text()
+    check(readme, wanted)
+    assert old in readme
+    with pytest.raises(ValueError, match=words):
+        check(readme.replace(old, new), wanted)
+
+
+@pytest.mark.parametrize("torch", ["torch>=2.6,<2.12", "torch>=2.8,<3", "torch>=2.13,<2.14", "torch"])
+def test_only_torch_as_zero_gpu_has_it_is_asked_for(folder, torch):
+    readme, wanted = (folder / "README.md").read_text(), (folder / "requirements.txt").read_text()
+    with pytest.raises(ValueError, match="torch"):
+        check(readme, wanted.replace("torch>=2.8,<2.12", torch))
+    with pytest.raises(ValueError, match="comes with sdk_version"):
+        check(readme, wanted + "gradio==6.31.0\n")
+
+
 def test_the_requirements_are_the_engine_s_with_the_space_s_torch(folder):
     wanted = (folder / "requirements.txt").read_text()
     assert "torch>=2.8,<2.12" in wanted and "gradio" not in re.sub("#.*", "", wanted)
@@ -76,6 +105,7 @@ def test_an_older_folder_is_replaced_and_a_strange_one_is_not(folder, tmp_path):
 
 
 def test_it_starts_from_the_folder_alone_and_serves(folder, photo, tmp_path):
+    python = os.environ.get("KF_SPACE_PYTHON", sys.executable)  # make space-smoke: Python 3.12 and the Space's packages
     environment = {
         **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
         "KERNELFUSION_WEB_SET": ";".join((*TINY, "finish.steps=2")),
@@ -86,13 +116,13 @@ def test_it_starts_from_the_folder_alone_and_serves(folder, photo, tmp_path):
     }
     where = "import kf_core, web_demo; print(kf_core.__file__, web_demo.__file__)"
     found = subprocess.run(
-        [sys.executable, "-c", where], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        [python, "-c", where], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
     assert all(str(folder) in name for name in found.stdout.split())
     log = tmp_path / "log"
     with open(log, "w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [python, "app.py"], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         until = time.monotonic() + 120

@@ -11,6 +11,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from kf_core.checkpoints.sources import on_hub, published  # noqa: E402 - after the path
+from web_demo.space.check import check  # noqa: E402
 
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".gitignore", "space")
 
@@ -18,7 +19,7 @@ LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", ".gitignore", "space")
 def make(folder: Path) -> None:
     """Writes everything the page needs into `folder`. What an earlier call left there is removed.
 
-    Raises ValueError if the folder is there and was not made by this.
+    Raises ValueError if the folder is there and was not made by this, or if the Hub would refuse what is to be written.
     """
     if folder.exists():
         if not (folder / "app.py").exists() and any(folder.iterdir()):
@@ -30,7 +31,9 @@ def make(folder: Path) -> None:
     for file in (ROOT / "app.py", ROOT / "LICENSE", HERE / "requirements.txt"):
         shutil.copy(file, folder / file.name)
     matter, text = (HERE / "README.md").read_text(encoding="utf-8").split("\n---\n", 1)
-    (folder / "README.md").write_text(f"{matter}{preload(published())}\n---\n{text}", encoding="utf-8")
+    readme = f"{matter}{preload(published())}\n---\n{text}"
+    check(readme, (HERE / "requirements.txt").read_text(encoding="utf-8"))
+    (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def preload(published: str) -> str:
