@@ -41,13 +41,12 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         "output_size": [image.shape[-1], image.shape[-2]] if image is not None else None,
         **{name: dict(about) for name, about in state.about.items()},
         "kernel_source": estimate.source,
+        "kernel_name": estimate.name,
         "seconds": {phase: round(value, 3) for phase, value in monitor.seconds.items()},
         "iterations": dict(monitor.iterations),
         "consistency_rms_grey_levels": unexplained,
         "kernel": estimate.kernel.cpu().double().numpy().tolist(),
     }
-    if estimate.name:
-        report["kernel_name"] = estimate.name
     if estimate.weight is not None:
         report["kernel_weight"] = round(estimate.weight, 3)
         report["other_kernels"] = [about_candidate(each) for each in estimate.candidates[:RUNNERS_UP]]

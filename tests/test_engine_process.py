@@ -640,7 +640,7 @@ def test_the_report_has_the_documented_fields(host, image):
     text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
     table = text.split("### The report")[1].split("###")[0]
     engine = host()
-    engine.job(image, overrides=[*TINY, "doubt=True"])
+    engine.job(image, overrides=[*TINY, "doubt=True", "estimator=learned"])
     report = engine.until("result", "error")[-1]["report"]
     assert set(
         re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
