@@ -89,10 +89,12 @@ def puzzle() -> fool.Puzzle:
 
 
 def fingerprint(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a result depends on: the engine's version, its settings for this example, the fitted numbers, the photo.
+    """What a result depends on: the engine's version, its settings for this example, the fitted numbers, the kernel
+    estimator's weights, the photo.
 
     A cached result whose own is another one is stale.
     """
+    from kf_core.checkpoints.file import BUNDLED_KERNEL_NETWORK
     from kf_core.trust import fitted
 
     numbers = (Path(fitted.__file__).with_name("fitted.json")).read_bytes()
@@ -100,6 +102,7 @@ def fingerprint(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "version": kf_core.__version__,
         "settings": {key: value for key, value in json.loads(json.dumps(settings)).items() if key != "device"},
+        "weights": hashlib.sha256(BUNDLED_KERNEL_NETWORK.read_bytes()).hexdigest()[:16],
         "fitted": hashlib.sha256(numbers).hexdigest()[:16],
         "photo": hashlib.sha256(np.ascontiguousarray(source_of(name)).tobytes()).hexdigest()[:16],
     }
