@@ -57,7 +57,8 @@ class Algorithm1:
         part = photo.pixels if known is not None else photo.part.pixels
         assert settings.kernel_size is not None, "the pipeline fills it in"
         size = matching_size(settings.kernel_size, settings.scale, scale)
-        denoiser, start, others = self.denoiser, None, ()
+        denoiser, start = self.denoiser, None
+        others: tuple[Candidate, ...] = ()
         if self.start is not None:
             guess = self.start(photo, run).kernel
             start, others = rebin_kernel(guess, settings.scale, size, scale), (Candidate(guess),)

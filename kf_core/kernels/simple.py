@@ -71,9 +71,9 @@ def _drawn(size: int, scale: int) -> list[tuple[Tensor, str]]:
             beyond = (along.abs() - length / 2).clamp_min(0)
             density = torch.exp(-0.5 * (side.square() + beyond.square()) / LINE_WIDTH**2)
             found.append((taps(density), f"a movement of {across(length)} {direction(math.degrees(angle))}"))
-    for side in BOXES:
-        density = (x.abs() <= side / 2) & (y.abs() <= side / 2)
-        found.append((taps(density), f"an average over squares of {across(side)}"))
+    for width in BOXES:
+        density = (x.abs() <= width / 2) & (y.abs() <= width / 2)
+        found.append((taps(density), f"an average over squares of {across(width)}"))
     for name, profile in RESIZERS.items():
         row = profile((torch.arange(size, dtype=torch.float64) - (size - 1) / 2) / scale)
         found.append((normalise(row[:, None] * row[None]).float(), f"an ordinary {name} reduction"))
