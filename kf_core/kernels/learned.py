@@ -8,7 +8,7 @@ import torch
 
 from kf_core.cost import Cost
 from kf_core.kernels.base import Estimate
-from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimates
+from kf_core.kernels.corrnet import SIZE, SPAN, TILE, CorrNet, estimates
 from kf_core.photo import Photo
 from kf_core.physics.grid import LUMA
 from kf_core.physics.kernel import centre, cosine_similarity, rebin_kernel
@@ -16,7 +16,8 @@ from kf_core.progress import preview
 from kf_core.run import Run
 from kf_core.settings import Settings
 
-WORK, BYTES = 0.4, 4000  # millions of multiply-adds and bytes per LR pixel, of four turns
+WORK = 0.4  # millions of multiply-adds per LR pixel, of four turns
+BYTES, TILE_BYTES = 100, 4000  # per LR pixel of the photo, and of the part that goes through the network at a time
 
 
 class LearnedKernel:
@@ -44,4 +45,5 @@ class LearnedKernel:
         return Estimate(kernel, "recovered", agreement=agreement)
 
     def cost(self, height: int, width: int) -> Cost:
-        return Cost(WORK * height * width, BYTES * height * width)
+        pixels = height * width
+        return Cost(WORK * pixels, BYTES * pixels + TILE_BYTES * min(pixels, TILE**2))
