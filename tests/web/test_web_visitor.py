@@ -41,8 +41,11 @@ def test_a_waiting_visitor_sees_place_and_minutes(visit, slow_server, photo, tmp
     box = page.locator("#kf-live").bounding_box()
     assert box["height"] > 40 and box["width"] > 250
     page.evaluate("document.querySelector('#kf-live').scrollIntoView({block: 'nearest'})")
-    red = page.eval_on_selector("#kf-stop", "e => getComputedStyle(e).backgroundColor")
-    assert red == "rgb(185, 28, 28)" and contrast(page, "#kf-stop", own=True) >= 4.5
+    red = "rgb(185, 28, 28)"
+    page.wait_for_function(  # the colour changes gradually
+        "red => getComputedStyle(document.querySelector('#kf-stop')).backgroundColor === red", arg=red
+    )
+    assert contrast(page, "#kf-stop", own=True) >= 4.5
     other.predict(api_name="/stop")
     page.wait_for_selector("#kf-live [role=progressbar]")  # it starts by itself
     stop_all(slow_server, [], [page])
