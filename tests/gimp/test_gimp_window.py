@@ -133,5 +133,7 @@ def test_the_frame_chooses_the_spot_of_the_preview(spot):
 
 def test_a_preview_can_be_stopped_and_says_what_is_wrong(spot):
     _, what = spot
-    assert what["kept_engine"] and what["kept_after_stop"] and what["recovered"]
+    assert what["kept_engine"]
+    assert what["kept_after_stop"]
+    assert what["recovered"]
     assert "512x512" in what["result"]

@@ -122,8 +122,8 @@ def drive(seconds, advanced):
     picture("failed_preview.png", dialog)
     choose("k", 0)
     key("Up")
-    time.sleep(0.5)
-    tell(recovered=not has_colour(dialog, FAILED))
+    wait(lambda: not has_colour(dialog, FAILED), 20, "the sentence to go")
+    tell(recovered=True)
 
     # OK in the middle of a preview: the run follows.
     key("alt+i")
