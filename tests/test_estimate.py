@@ -66,9 +66,9 @@ def test_the_stages_are_those_of_the_run(monkeypatch, preset, known, side):
 def test_what_does_not_fit_is_what_the_run_refuses(monkeypatch):
     for module in ("kf_core.device", "kf_core.pipeline.devices"):
         monkeypatch.setattr(f"{module}.memory_available", lambda device: 300 << 20)
-    assert estimate(32, 32, FAST)["fits"] and not estimate(400, 400, FAST)["fits"]
+    assert estimate(32, 32, FAST)["fits"] and not estimate(900, 900, FAST)["fits"]
     with pytest.raises(TooLarge):
-        super_resolve(np.zeros((400, 400), np.uint8), FAST)
+        super_resolve(np.zeros((900, 900), np.uint8), FAST)
     hopeless = FAST.with_overrides(["estimator=algorithm1", "recovery.unet_channels=1000000"])
     told = estimate(64, 64, hopeless)
     assert (told["fits"], told["memory_bytes"], told["free_bytes"]) == (False, None, 300 << 20)
