@@ -301,8 +301,7 @@ _WALK = RecoverySettings(
 )
 
 PRESETS: dict[str, Settings] = {
-    # A learned kernel, refined on the photo's most telling part: no training at run time. Half a minute on two CPU
-    # cores for a photo of 128 x 128.
+    # A learned kernel, refined on the photo's most telling part: no training at run time.
     "fast": Settings(
         preset_name="fast",
         estimator="learned",

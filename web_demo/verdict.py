@@ -23,18 +23,6 @@ def notes(report: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(sentence) for sentence in said))
 
 
-def kernel_title(report: dict[str, Any]) -> str:
-    """What the kernel beside the photo is."""
-    source, confidence = report.get("kernel_source"), report.get("confidence")
-    if source == "given":
-        return "Kernel: the one you gave"
-    if source == "simple":
-        return "Kernel: a simple one, used instead"
-    if isinstance(confidence, (int, float)) and confidence < LOW:
-        return "Kernel: a guess, hardly supported"
-    return "Kernel: what blurred it"
-
-
 def _confidence(report: dict[str, Any]) -> str:
     sentence, confidence = report.get("confidence_sentence"), report.get("confidence")
     if isinstance(confidence, (int, float)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from kf_core.checkpoints.file import KERNEL_NETWORK
 from kf_core.errors import BadInput
 from kf_core.files.atomic import write_atomically
 from kf_core.kernels.corrnet import CorrNet
@@ -16,7 +17,7 @@ from kf_core.training.state import load_moments, moments, under
 if TYPE_CHECKING:
     from kf_core.training.train_kernel import Training
 
-STATE_FORMAT, WEIGHTS_FORMAT = "kernelfusion-kernel-training-1", "kernelfusion-corrnet-1"
+STATE_FORMAT, WEIGHTS_FORMAT = "kernelfusion-kernel-training-1", KERNEL_NETWORK
 
 
 def save_state(training: Training, path: Path, about: dict) -> None:

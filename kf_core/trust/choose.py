@@ -51,9 +51,8 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
         misfit = spectrum.fit_anisotropy(kernel, monitor)
         found.append((misfit, replace(each, kernel=kernel, name=look_alike(kernel, simple))))
     blurred = unblurred - min(misfit for misfit, _ in found) > FITTED.least_margin
-    ranked = weighed(found, recovered.cpu() if blurred else None)
-    misfits = {id(candidate.kernel): misfit for misfit, candidate in found}
-    least, best = misfits[id(ranked[0].kernel)], replace(ranked[0], kernel=ranked[0].kernel.to(recovered))
+    (least, best), *others = weighed(found, recovered.cpu() if blurred else None)
+    best = replace(best, kernel=best.kernel.to(recovered))
     evidence = Evidence(
         margin=unblurred - least,
         clutter=clutter(best.kernel),
@@ -62,7 +61,6 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
         agreement=estimate.agreement,
     )
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, best.kernel))
-    others = tuple(replace(each, kernel=each.kernel.to(recovered)) for each in ranked[1:])
     return replace(
         estimate,
         kernel=best.kernel,
@@ -71,7 +69,7 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
         evidence=evidence,
         name=best.name,
         weight=best.weight,
-        candidates=others,
+        candidates=tuple(replace(each, kernel=each.kernel.to(recovered)) for _, each in others),
     )
 
 
@@ -87,11 +85,12 @@ def best_simple(spectrum: Spectrum, simple: list[SimpleKernel], monitor: Monitor
         monitor.check()
         rough[each.name] = spectrum.misfit(each.kernel)
     few = sorted(simple, key=lambda each: rough[each.name])[:SHORT_LIST]
-    return {each.name: (spectrum.fit_anisotropy(each.kernel, monitor), each.kernel) for each in [simple[0], *few]}
+    judged = {each.name: each.kernel for each in [simple[0], *few]}  # the first may be one of the few
+    return {name: (spectrum.fit_anisotropy(kernel, monitor), kernel) for name, kernel in judged.items()}
 
 
-def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> list[Candidate]:
-    """Candidates from their misfits, the best first, with weights that sum to 1.
+def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> list[tuple[float, Candidate]]:
+    """Misfits and candidates, the best supported first, with weights that sum to 1.
 
     The estimator has seen more than the spectrum, so a simple kernel pays for being unlike the recovered one; without
     any sign of blur (`recovered` None) it does not, and only simple ones are left. Pixels of a spectrum are far from
@@ -100,14 +99,18 @@ def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> l
     """
     judged = []
     for misfit, candidate in found:
+        cost = misfit
         if recovered is None and candidate.source != "simple":
-            misfit = math.inf
+            cost = math.inf
         elif recovered is not None and candidate.source == "simple":
-            misfit += FITTED.departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
-        judged.append((misfit, candidate))
-    judged.sort(key=lambda pair: pair[0])
-    odds = [math.exp((judged[0][0] - misfit) / FITTED.certainty) for misfit, _ in judged]
-    return [replace(each, weight=odd / sum(odds)) for odd, (_, each) in zip(odds, judged, strict=True)]
+            cost += FITTED.departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
+        judged.append((cost, misfit, candidate))
+    judged.sort(key=lambda each: each[0])
+    odds = [math.exp((judged[0][0] - cost) / FITTED.certainty) for cost, _, _ in judged]
+    return [
+        (misfit, replace(candidate, weight=odd / sum(odds)))
+        for odd, (_, misfit, candidate) in zip(odds, judged, strict=True)
+    ]
 
 
 def look_alike(kernel: Tensor, simple: list[SimpleKernel]) -> str:

@@ -23,19 +23,9 @@ from kf_core.physics.grid import LUMA
 from kf_core.progress import Monitor
 
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
-NOISES = (
-    0.08,
-    0.3,
-    1.0,
-    3.0,
-    10.0,
-    30.0,
-    100.0,
-    300.0,
-    1000.0,
-    3000.0,
-)  # n in squared grey levels; 8-bit rounding is 1 / 12
-FINER_NOISES = [NOISES[0] * (300 / NOISES[0]) ** (i / 32) for i in range(42)]
+# n in squared grey levels; 8-bit rounding is 1 / 12, and a flat photo brought to full contrast is hardly anything else
+NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+FINER_NOISES = [NOISES[0] * (300 / NOISES[0]) ** (i / 32) for i in range(42)]  # 32 steps from 0.08 to 300, and on
 ANISOTROPIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
 
