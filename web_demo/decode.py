@@ -167,6 +167,31 @@ def overview(picture: Picture) -> np.ndarray:
     return np.array(image)
 
 
+def draft(path: str | Path) -> tuple[Picture, int, tuple[int, int]] | None:
+    """A large JPEG at a half, a quarter or an eighth of its size: unpacked in a fraction of the time and memory, and
+    enough to look at. None for all other files, and for one that is damaged.
+
+    Returns:
+        The picture, how many times smaller it is, and (width, height) of the whole.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=("JPEG", "MPO")) as image:
+            width, height = image.size
+            step = next((step for step in (8, 4, 2) if max(width, height) // step >= OVERVIEW), 1)
+            if step == 1 or image.mode not in ("RGB", "L"):
+                return None
+            image.draft(image.mode, (width // step, height // step))
+            if image.size != (-(-width // step), -(-height // step)):
+                return None
+            seen = ImageOps.exif_transpose(image)
+            turned = (image.width > image.height) != (seen.width > seen.height)
+            return Picture(np.array(seen)), step, (height, width) if turned else (width, height)
+    except Exception:  # the reader of whole files knows what to say
+        return None
+
+
 def _with(picture: Picture, change: Callable[[np.ndarray], np.ndarray], dpi: Any) -> Picture:
     alpha = None if picture.alpha is None else change(picture.alpha)
     return Picture(change(picture.pixels), picture.profile, dpi, None, alpha, warnings=picture.warnings)
@@ -189,14 +214,20 @@ def _sound_profile(profile: bytes | None) -> bytes | None:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Does what the request asks: writes `overview` (JPEG) and finds the best box of `side` x `side` pixels, or writes
     the `part` to `out` (PNG). Raises BadInput."""
-    picture = read(request["photo"])
-    height, width = picture.pixels.shape[:2]
+    smaller = None if request.get("out") else draft(request["photo"])
+    if smaller:
+        picture, step, (width, height) = smaller
+    else:
+        picture, step = read(request["photo"]), 1
+        height, width = picture.pixels.shape[:2]
     said: dict[str, Any] = {"size": [width, height], "warnings": list(picture.warnings)}
     if request.get("overview"):
         from PIL import Image
 
         Image.fromarray(overview(picture)).save(request["overview"], quality=88)
-        said["box"] = best_box(eight_bit(picture.pixels), *best_size(width, height, request["pixels"]))
+        rows, columns = best_size(width, height, request["pixels"])
+        left, top = best_box(eight_bit(picture.pixels), rows // step, columns // step)[:2]
+        said["box"] = (min(left * step, width - columns), min(top * step, height - rows), columns, rows)
     if request.get("out"):
         part = cut(picture, request["part"], request["pixels"])
         if part.pixels.shape[0] * part.pixels.shape[1] > request["pixels"]:

@@ -59,9 +59,6 @@ def picture_of(name: str) -> Path:
     return CACHED / name / "photo.png" if name in HIDDEN else example(name)
 
 
-icon_of = picture_of
-
-
 def settings_of(name: str, overrides: tuple[str, ...] = ()) -> kf_core.Settings:
     """With which its result was made, or has to be made."""
     size = fool.SIZE if name == "puzzle" or name in HIDDEN else None

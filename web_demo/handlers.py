@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from kf_core import Cancelled
 from kf_core.physics.kernel import check_kernel_size
 from web_demo import decode, results, runner
 from web_demo.desk import Desk
@@ -23,7 +24,8 @@ from web_demo.limits import (
     read_kernel_file,
     safe_stem,
 )
-from web_demo.live import message
+from web_demo.line import OneAtATime
+from web_demo.live import IDLE, message
 from web_demo.outcomes import Outcomes, share_of
 from web_demo.pad import taps_of
 from web_demo.service import Service, owner_of, whole_number
@@ -82,7 +84,7 @@ class Handlers:
         prior: str = "", kernel_file: str | None = None, paper: bool = False, part: str = "", strength: float = 100,
         desk: Desk | None = None, request: gr.Request = None,
     ) -> Iterator[tuple]:  # fmt: skip
-        """Recovers the large photo and the kernel that shrank it from one small photo, with nothing but that photo.
+        """Recovers the large photo and the kernel that shrank it from one small photo.
 
         Args:
             photo: a PNG, JPEG, TIFF or WebP file, 8 or 16 bit, grey or RGB, at least 32 x 32 pixels.
@@ -114,7 +116,10 @@ class Handlers:
             yield from self._run(photo, part, settings, kernel, said, None, strength, desk, request)
 
     def try_kernel(self, photo, scale, quality, part, pad, request: gr.Request) -> Iterator[tuple]:
-        """A small part of the photo with the kernel on the sheet, in seconds."""
+        """A small part of the photo with the kernel on the sheet, in seconds; the visitor's other jobs come first."""
+        if not pad:  # the sheet was cleared
+            yield None, IDLE
+            return
         with as_errors(), tempfile.TemporaryDirectory() as folder:
             kernel, _ = fitted_kernel(taps_of(pad), int(scale))
             settings = self.service.settings(quality, scale, 0, 0)
@@ -124,11 +129,18 @@ class Handlers:
             picture = decode.cut(whole, "{},{},{},{}".format(*decode.best_box(whole.pixels, rows, columns)), rows * 64)
             job = self._job(picture, settings, kernel, None, owner_of(request))
             outcome = None
-            for told in self.service.run(replace(job, judged=False), 5):
-                if isinstance(told, str):
-                    yield SKIP, told
-                else:
-                    outcome = told
+            try:
+                for told in self.service.run(replace(job, judged=False), 5, gives_way=True):
+                    if isinstance(told, str):
+                        yield SKIP, told
+                    else:
+                        outcome = told
+            except Cancelled:
+                yield SKIP, IDLE
+                return
+            except OneAtATime:
+                yield SKIP, message("Your run is not done yet. Draw on after it.")
+                return
             files = results.write_result(Path(folder), "try", picture, outcome, int(scale))
             with Image.open(files.after) as image:
                 view = self.outcomes.compare.view(files.before, files.after, image.size, "Bicubic", "With this kernel")

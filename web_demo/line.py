@@ -27,11 +27,13 @@ class Turn:
     Attributes:
         owner: whose job it is.
         seconds: that it is expected to take.
+        gives_way: it ends when the same owner comes with another job.
         stopped: the owner does not want it any more.
     """
 
     owner: str
     seconds: float
+    gives_way: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
     began: float | None = None
     seen: float = field(default_factory=time.monotonic)
@@ -59,20 +61,22 @@ class Line:
         """Raises LineFull or OneAtATime where `join` would."""
         with self._changed:
             self._tidy()
-            if any(turn.owner == owner for turn in self._turns):
+            if any(turn.owner == owner and not turn.gives_way for turn in self._turns):
                 raise OneAtATime("Your last job is still waiting or running.", "Wait for it, or press Stop.")
-            if len(self._turns) >= self.most:
-                wait = math.ceil(self._turns[0].left(time.monotonic()) / 60)
+            others = [turn for turn in self._turns if turn.owner != owner]
+            if len(others) >= self.most:
+                wait = math.ceil(others[0].left(time.monotonic()) / 60)
                 raise LineFull(
-                    f"{len(self._turns)} people are waiting already, as many as this page takes.",
+                    f"{len(others)} people are waiting already, as many as this page takes.",
                     f"Please try again in about {wait} minute{'s' * (wait > 1)}.",
                 )
 
-    def join(self, owner: str, seconds: float) -> Turn:
-        """The last place. Raises LineFull, OneAtATime."""
+    def join(self, owner: str, seconds: float, gives_way: bool = False) -> Turn:
+        """The last place. The owner's jobs that give way are stopped. Raises LineFull, OneAtATime."""
         with self._changed:
             self.check(owner)
-            turn = Turn(owner, seconds)
+            self.stop(owner)
+            turn = Turn(owner, seconds, gives_way)
             self._turns.append(turn)
             return turn
 

@@ -98,7 +98,7 @@ class Outcomes:
     def example_results(self, name: str) -> tuple:
         with as_errors():
             kept = examples.kept(name)
-            return (str(examples.picture_of(name)), *self.shown(kept, timed=False))
+            return (keep(self.compare, kept.name, "", kept.picture), *self.shown(kept, timed=False))
 
     def on_desk(self, kept: Kept, timed: bool = True) -> tuple:
         """(photo, frame, other, note, *results, live, scale, strength) for a photo with its result."""

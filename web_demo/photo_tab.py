@@ -17,7 +17,7 @@ from web_demo.handlers import Handlers
 from web_demo.limits import KERNEL_SUFFIXES
 from web_demo.live import IDLE
 from web_demo.texts import PAD
-from web_demo.widgets import Choice, Compare, Count, DrawKernel, Frame, Percent, describe, photo_box
+from web_demo.widgets import Choice, Compare, Count, DrawKernel, Frame, Percent, describe, inside_page, photo_box
 
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 # Looking at photos and results is light, and is never held up by those who wait for a run.
@@ -81,7 +81,8 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
                 gr.Markdown("**Or look at an example**, computed beforehand with the fast quality:")
             with gr.Row(elem_classes="kf-examples"):
                 buttons = {
-                    name: gr.Button(examples.title(name), icon=str(examples.icon_of(name)), size="sm") for name in shown
+                    name: gr.Button(examples.title(name), icon=inside_page(examples.source_of(name)), size="sm")
+                    for name in shown
                 }
         with gr.Column(scale=3, min_width=280):
             with gr.Row():
@@ -156,7 +157,7 @@ def _advanced() -> list[Any]:
             minimum=0, maximum=largest_kernel_size(max(SCALES)),
         )  # fmt: skip
         seed = Count(
-            0, label="Seed", info="If the kernel looks torn, another seed may find a better one.", precision=0,
+            0, label="Seed", info="Balanced searches: another seed may find another kernel.", precision=0,
             minimum=0, maximum=2**31 - 1,
         )  # fmt: skip
         prior = gr.Textbox(

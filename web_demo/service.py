@@ -114,16 +114,19 @@ class Service:
             told += f"<p class='kf-warning' role='alert'>{html.escape(warning)}</p>"
         return f"<div class='kf-forecast'>{told}</div>"
 
-    def run(self, job: runner.Job, seconds: float, about: Any = lambda: "") -> Iterator[str | SuperResolution]:
+    def run(
+        self, job: runner.Job, seconds: float, about: Any = lambda: "", gives_way: bool = False
+    ) -> Iterator[str | SuperResolution]:
         """Waits in line and runs the job: HTML of how it stands, and at last the result.
 
         Args:
             seconds: that the job is expected to take.
             about: called for a word on what the run is about, where the page shows something else by now.
+            gives_way: it ends when the same owner comes with another job.
 
         Raises KernelFusionError.
         """
-        turn = self.line.join(job.owner, seconds)
+        turn = self.line.join(job.owner, seconds, gives_way)
         try:
             pause = 0.0  # the place is told at once, then now and then: every message costs the page's processor
             while not self.line.wait(turn, pause):

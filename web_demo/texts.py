@@ -2,8 +2,8 @@
 
 HEAD = """# KernelFusion
 Something blurred your photo before it was shrunk: a lens, a sensor, an app. Drop a small photo in and get back both:
-**the large, sharp photo** and **the blur itself**, called the *kernel*. It learns the kernel from your one photo, and
-only how textures look in general from others."""
+**the large, sharp photo** and **the blur itself**, called the *kernel*. The kernel is read from your one photo; how
+photos and kernels look in general was learned from others."""
 
 ABOUT = """Most enlargers assume one and the same blur for all photos; where that guess is wrong, so is the picture.
 KernelFusion looks for the kernel under which small and large details of *this* photo fit together, and then undoes it.
@@ -11,7 +11,8 @@ KernelFusion looks for the kernel under which small and large details of *this* 
 independent implementation.
 
 **What it knows beforehand:** a small network, the *patch prior*, has seen patches of other photographs and knows how
-they look. The kernel comes from your photo alone.
+they look. Another has seen photographs blurred by many kernels, and learned to read the kernel from what it leaves. If
+a simple blur explains your photo better than the kernel so found, the simple one is taken, and the page says so.
 
 **Your photo** is worked on here and never shown to others. Its files are deleted after an hour at most, and when the
 page is shut down. EXIF data, such as where it was taken, does not reach the result.

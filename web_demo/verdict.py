@@ -55,7 +55,9 @@ def _advice(report: dict[str, Any]) -> str:
     if not isinstance(confidence, (int, float)) or confidence >= LOW:
         return ""
     settings = report.get("settings") or {}
-    tries = ["a part with sharp edges in several directions and little noise", "another seed (under Advanced)"]
+    tries = ["a part with sharp edges in several directions and little noise"]
+    if settings.get("estimator") != "learned":  # a search may end elsewhere
+        tries.append("another seed (under Advanced)")
     if settings.get("preset_name") == "fast":
         tries.append("the Balanced quality")
     if settings.get("scale", 2) > 2:

@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+import numpy as np
 from gradio.data_classes import ImageData
 from gradio.processing_utils import save_file_to_cache
 
+from web_demo import plots
 from web_demo.pad import LARGEST
 
 ASSETS = Path(__file__).with_name("assets")
@@ -26,6 +28,12 @@ def kept_file(component: Any, path: Path) -> str:
     kept = save_file_to_cache(path, cache_dir=component.GRADIO_CACHE)
     component.temp_files.add(kept)  # so that it is deleted with the visitor's other files
     return str(kept)
+
+
+def inside_page(pixels: np.ndarray) -> Any:
+    """An icon that needs no file: of those in Gradio's folder none outlives its hour."""
+    url = plots.data_url(pixels, 96)
+    return {"path": url, "url": url}
 
 
 def served(component: Any, path: Path) -> str:

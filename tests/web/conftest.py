@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import TINY
+from web_steps import WAIT, cannot, serve
 
 FLAGS = [
     f"--{flag}"
@@ -26,23 +25,20 @@ FLAGS = [
 ]
 
 
-def cannot(reason: str):
-    """A skip, which in CI is a failure: there everything has to be installed."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The engine's runs here are so small that threads only wait for each other, most of all where two processes test
+    at once."""
+    import torch
 
-
-def serve(*overrides: str, **changes):
-    try:
-        import web_demo
-    except ImportError as error:
-        cannot(f"the web demo needs a package: {error}")
-    usual = {"pixels": 64 * 64, "decoded_pixels": 1_000_000, "file_bytes": 2**20, "seconds": 120, "waiting": 25}
-    limits = web_demo.Limits(**{**usual, **changes})
-    app = web_demo.build_app((*TINY, *overrides), limits)
-    _, url, _ = web_demo.launch(app, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    return SimpleNamespace(app=app, url=url, limits=limits)
+    before, said = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+    yield
+    torch.set_num_threads(before)
+    os.environ.pop("OMP_NUM_THREADS")
+    if said is not None:
+        os.environ["OMP_NUM_THREADS"] = said
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +69,65 @@ def browser():
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
         running.close()
+
+
+class Visits:
+    """Pages of one browser. One is used again by the next visitor, who loads in half the time what the last one has
+    loaded, and otherwise finds nothing of theirs."""
+
+    def __init__(self, browser):
+        self._browser, self._pages = browser, {}
+
+    def __call__(self, server, width=1280, dark=False):
+        """Opens a page: visit(server, width, dark) -> page. What it asked the network for is page.asked, the errors of
+        its scripts are page.wrong."""
+        from web_demo import examples
+
+        page = self._page(width < 500)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.asked.clear()
+        page.wrong.clear()
+        page.goto(server.url + ("?__theme=dark" if dark else ""))
+        page.wait_for_selector("#kf-run")
+        if examples.names():  # the first example shows by itself
+            page.wait_for_selector("#kf-result img")
+        return page
+
+    def _page(self, touch):
+        page = self._pages.get(touch)
+        if page is None or page.is_closed():
+            context = self._browser.new_context(has_touch=touch, accept_downloads=True)
+            context.set_default_timeout(WAIT)
+            page = self._pages[touch] = context.new_page()
+            page.asked, page.wrong = [], []
+            page.on("request", lambda request: page.asked.append(request.url))
+            page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        return page
+
+    def leave(self):
+        for page in self._pages.values():
+            if not page.is_closed() and page.url.startswith("http"):
+                page.evaluate("localStorage.clear()")
+                page.goto("about:blank")
+
+    def close(self):
+        for page in self._pages.values():
+            if not page.is_closed():
+                page.context.close()
+
+
+@pytest.fixture(scope="module")
+def visits(browser):
+    made = Visits(browser)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visit(visits):
+    yield visits
+    visits.leave()
 
 
 @pytest.fixture

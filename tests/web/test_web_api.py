@@ -2,37 +2,25 @@
 
 import json
 import threading
-import time
 from pathlib import Path
 
-import gradio_client
 import httpx
 import numpy as np
 import pytest
+from web_steps import connect, send, wait_until
 
 import kf_core
 from web_demo import examples, runner
 
 
-@pytest.fixture
-def client(server, tmp_path):
-    return gradio_client.Client(server.url, verbose=False, download_files=tmp_path / "downloads")
+@pytest.fixture(scope="module")
+def client(server, tmp_path_factory):
+    return connect(server, tmp_path_factory.mktemp("client"))
 
 
-@pytest.fixture
-def slow(slow_server, tmp_path):
-    return gradio_client.Client(slow_server.url, verbose=False, download_files=tmp_path / "downloads")
-
-
-def send(path):
-    return gradio_client.handle_file(str(path))
-
-
-def wait_until(true, seconds=60):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+@pytest.fixture(scope="module")
+def slow(slow_server, tmp_path_factory):
+    return connect(slow_server, tmp_path_factory.mktemp("slow"))
 
 
 def test_every_button_is_a_documented_endpoint(client):
@@ -44,6 +32,17 @@ def test_every_button_is_a_documented_endpoint(client):
     assert set(parameters) == asked
     assert all(parameter["python_type"]["description"] for parameter in parameters.values())  # what each means
     assert not parameters["photo"]["parameter_has_default"] and parameters["scale"]["parameter_default"] == 4
+
+
+def test_about_says_the_limits_of_this_page_and_nothing_untrue(server, client):
+    blocks = httpx.get(f"{server.url}config", timeout=60).json()["components"]
+    texts = [str(block["props"].get("value") or "") for block in blocks if block["type"] == "markdown"]
+    about = " ".join(next(text for text in texts if "Limits of this page" in text).split())
+    assert "up to 64 x 64 pixels (4096 in all)" in about and "files of up to 1 MB and 1 megapixels" in about
+    assert "has seen patches of other photographs" in about and "EXIF data" in about and "JPEG" in about
+    everywhere = " ".join([*texts, str(client.view_api(return_format="dict"))]).lower()
+    for untrue in ("nothing but", "'bundled'", "per visitor", "what blurred it"):
+        assert untrue not in everywhere
 
 
 def test_a_16_bit_photo_stays_one(client, photo):
@@ -179,10 +178,10 @@ def test_one_job_per_visitor(slow, slow_server, photo):
     wait_until(lambda: not runner.busy())
 
 
-def test_a_stranger_cannot_stop_my_run(slow, slow_server, photo):
+def test_a_stranger_cannot_stop_my_run(slow, slow_server, photo, tmp_path):
     job = slow.submit(photo=send(photo()), scale=2, api_name="/super_resolve")
     wait_until(lambda: job.outputs() and runner.busy())
-    stranger = gradio_client.Client(slow_server.url, verbose=False)
+    stranger = connect(slow_server, tmp_path)
     assert "Nothing of yours" in stranger.predict(api_name="/stop")
     assert runner.busy()
     slow.predict(api_name="/stop")
@@ -192,7 +191,7 @@ def test_a_stranger_cannot_stop_my_run(slow, slow_server, photo):
 def test_a_job_that_waits_is_stopped_before_it_starts(slow, slow_server, photo, tmp_path):
     running = slow.submit(photo=send(photo()), scale=2, api_name="/super_resolve")
     wait_until(lambda: running.outputs() and runner.busy())
-    second = gradio_client.Client(slow_server.url, verbose=False, download_files=tmp_path / "second")
+    second = connect(slow_server, tmp_path / "second")
     waiting = second.submit(photo=send(photo()), scale=2, api_name="/super_resolve")
     wait_until(lambda: "Stopped" in second.predict(api_name="/stop"))
     slow.predict(api_name="/stop")
@@ -261,7 +260,7 @@ def test_many_visitors_are_served_in_turn(server, photo):
     done = []
 
     def visit(path):
-        client = gradio_client.Client(server.url, verbose=False, download_files=path.parent / path.stem)
+        client = connect(server, path.parent / path.stem)
         done.append(client.predict(photo=send(path), scale=2, api_name="/super_resolve")[0])
 
     threads = [threading.Thread(target=visit, args=(path,)) for path in paths]

@@ -1,185 +1,13 @@
-"""The page in a real browser: what a visitor sees and does, at a desk, on a phone, with the keyboard, in the dark."""
+"""The page in a real browser: what a visitor does at a desk, on a phone, with the keyboard, in the dark."""
 
 from __future__ import annotations
 
 import re
-import time
-from io import BytesIO
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-from web_settings import WAIT
+from web_steps import contrast, picture_size, run, upload, wait_until
 
 from web_demo import examples, runner
-
-
-@pytest.fixture
-def visit(browser):
-    """Opens a page: visit(server, width, dark) -> page. What it asked the network for is page.asked."""
-    contexts = []
-
-    def open_page(server, width=1280, dark=False):
-        scheme = "dark" if dark else "light"
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, has_touch=width < 500, accept_downloads=True
-        )
-        contexts.append(context)
-        context.set_default_timeout(WAIT)
-        page = context.new_page()
-        page.asked, page.wrong = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: page.wrong.append(str(error)))
-        page.goto(server.url + ("?__theme=dark" if dark else ""))
-        page.wait_for_selector("#kf-run")
-        if examples.names():  # the first example shows by itself
-            page.wait_for_selector("#kf-result img")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-def upload(page, path, says="Good to go"):
-    page.set_input_files("#kf-photo input[type=file]", str(path))
-    page.wait_for_selector(f"#kf-note :text('{says}')")
-
-
-def run(page, scale="2x"):
-    page.get_by_label(scale, exact=True).check()
-    page.click("#kf-run")
-
-
-def picture_size(page, selector):
-    """Natural (width, height) of a picture that has arrived."""
-    page.wait_for_function("s => { const i = document.querySelector(s); return i && i.naturalWidth }", arg=selector)
-    return page.eval_on_selector(selector, "image => [image.naturalWidth, image.naturalHeight]")
-
-
-def wait_until(true, seconds=60):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-@pytest.fixture(scope="module")
-def finished(browser, server, tmp_path_factory):
-    """One run by a visitor, whose page several tests look at."""
-    y, x = np.mgrid[:40, :48]
-    grey = (128 + 60 * np.sin(x / 3) * np.cos(y / 4) + 50 * ((x // 8 + y // 8) % 2)).clip(0, 255).astype(np.uint8)
-    path = tmp_path_factory.mktemp("browser") / "my photo.png"
-    Image.fromarray(np.stack([grey, grey[::-1], grey.T[:40, :40].repeat(2, 1)[:, :48]], -1)).save(path)
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
-    page.asked, page.wrong, page.percents = [], [], []
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.goto(server.url)
-    page.wait_for_selector("#kf-result img")  # the first example shows by itself
-    upload(page, path)
-    page.evaluate(
-        """() => { window.percents = []; new MutationObserver(() => {
-            const bar = document.querySelector('#kf-live [role=progressbar]');
-            if (bar) window.percents.push([Number(bar.getAttribute('aria-valuenow')),
-                                           document.querySelectorAll('#kf-live figure img').length]);
-        }).observe(document.querySelector('#kf-live'), {childList: true, subtree: true, attributes: true}); }"""
-    )
-    run(page)
-    page.wait_for_selector("#kf-live :text('Done.')")
-    page.wait_for_selector("#kf-result img[src*=my_photo]")
-    page.percents = page.evaluate("window.percents")
-    yield page
-    context.close()
-
-
-def test_progress_moves_and_shows_the_picture(finished):
-    percents = [percent for percent, _ in finished.percents]
-    assert len(set(percents)) > 1 and percents == sorted(percents)
-    assert any(pictures == 2 for _, pictures in finished.percents)
-
-
-def test_three_panels_with_the_right_sizes(finished):
-    assert picture_size(finished, "#kf-input img") == [48, 40]
-    assert picture_size(finished, "#kf-result img") == [96, 80]
-    assert min(picture_size(finished, "#kf-kernel img")) > 400
-    assert "Time taken" in finished.inner_text("#kf-verdict")
-    tops = [finished.locator(f"#{name}").bounding_box()["y"] for name in ("kf-input", "kf-result", "kf-kernel")]
-    assert max(tops) - min(tops) < 2  # side by side
-
-
-def test_downloads_are_the_files_the_engine_wrote(finished):
-    from web_demo import plots
-
-    with finished.expect_download() as download:
-        finished.click("#kf-get-photo")
-    photo = download.value
-    assert photo.suggested_filename == "my_photo_x2.png"
-    content = Path(photo.path()).read_bytes()
-    shown = finished.get_attribute("#kf-result img", "src")
-    assert finished.request.get(shown).body() == content
-    names = {}
-    for button in ("kernel", "taps", "report"):
-        with finished.expect_download() as download:
-            finished.click(f"#kf-get-{button}")
-        names[download.value.suggested_filename] = Path(download.value.path()).read_bytes()
-    assert set(names) == {"my_photo_x2_kernel.npy", "my_photo_x2_kernel.png", "my_photo_x2_report.json"}
-    kernel = np.load(BytesIO(names["my_photo_x2_kernel.npy"]), allow_pickle=False)
-    picture = np.array(Image.open(BytesIO(names["my_photo_x2_kernel.png"])))
-    assert kernel.shape == (12, 12) and np.array_equal(picture, plots.kernel_colours(kernel, 480))
-
-
-def test_the_before_after_view_answers_to_mouse_and_keys(finished):
-    page = finished
-    stage = page.locator("#kf-compare .kf-stage")
-    for side in ("before", "after"):
-        assert picture_size(page, f"#kf-compare .kf-{'before' if side == 'before' else 'side'} img") == [96, 80]
-
-    def style(name):
-        return stage.evaluate("(stage, name) => stage.style.getPropertyValue(name)", name)
-
-    stage.scroll_into_view_if_needed()
-    box = stage.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)
-    assert float(style("--split").rstrip("%")) == pytest.approx(25, abs=1)
-    stage.focus()
-    page.keyboard.press("ArrowRight")
-    assert float(style("--split").rstrip("%")) == pytest.approx(30, abs=1)
-    page.keyboard.press("+")
-    page.keyboard.press("+")
-    assert "scale(3)" in style("--move") and page.input_value("#kf-compare .kf-zoom") == "3"
-    page.keyboard.press("ArrowDown")
-    assert not re.search(r"translate\(0%, 0%\)", style("--move").replace("-0%", "0%"))
-    transforms = page.eval_on_selector_all(
-        "#kf-compare .kf-side img", "all => all.map(i => getComputedStyle(i).transform)"
-    )
-    assert len(transforms) == 2 and transforms[0] == transforms[1] != "none"
-    page.locator("#kf-compare .kf-zoom").fill("1")
-    page.locator("#kf-compare .kf-split").fill("80")
-    assert style("--split") == "80%" and "scale(1)" in style("--move")
-
-
-def test_nothing_is_fetched_from_elsewhere_and_no_script_fails(finished, server):
-    foreign = [url for url in finished.asked if not url.startswith((server.url, "data:", "blob:"))]
-    assert not foreign and not finished.wrong
-
-
-def test_every_picture_button_and_field_has_a_name(finished):
-    page = finished
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('img')].filter(i => i.offsetParent && !i.alt).map(i => i.outerHTML)"""
-    )
-    assert not nameless
-    unlabelled = page.evaluate(
-        """() => [...document.querySelectorAll('button, input, textarea, select, canvas')]
-            .filter(e => e.offsetParent && !(e.innerText || '').trim() && !e.getAttribute('aria-label')
-                && !e.title && !(e.labels && e.labels.length) && !e.querySelector('img[alt]') && e.type !== 'file')
-            .map(e => e.outerHTML.slice(0, 200))"""
-    )
-    assert not unlabelled
 
 
 def test_the_keyboard_alone_starts_a_run(visit, server, photo):
@@ -238,6 +66,14 @@ def test_errors_are_sentences(visit, server, photo, tmp_path):
     assert "Traceback" not in page.inner_text("body") and not runner.busy()
 
 
+def within(page):
+    """The words on the frame lie inside the photo."""
+    stage, words = (page.locator(f"#kf-choose .{part}").bounding_box() for part in ("kf-photo-stage", "kf-frame-size"))
+    for start, length in (("x", "width"), ("y", "height")):
+        assert stage[start] - 1 <= words[start]
+        assert words[start] + words[length] <= stage[start] + stage[length] + 1
+
+
 def forecast(page, size):
     """The words beside Run, once they are about a photo of that size."""
     page.wait_for_selector(f"#kf-forecast :text('{size} to')")
@@ -294,12 +130,18 @@ def test_the_frame_answers_to_the_keyboard(visit, server, photo):
         page.keyboard.press("ArrowLeft")
     left = page.evaluate("document.querySelector('#kf-choose .kf-frame').style.left")
     assert left == "0%"
+    within(page)
     page.keyboard.press("-")
     assert frame.inner_text() == "58 x 58"
+    for key in ("ArrowRight", "ArrowUp"):
+        for _ in range(80):
+            page.keyboard.press(key)
+    within(page)
 
 
 def test_an_example_shows_at_once_with_its_result(visit, server):
     page = visit(server)
+    assert picture_size(page, ".kf-examples button img")[0] > 0  # its icon is there
     name = examples.names()[-1].replace("_", " ")
     page.get_by_role("button", name=name).click()
     page.wait_for_function("n => document.querySelector('#kf-result img')?.src.includes(n)", arg=examples.names()[-1])
@@ -336,30 +178,13 @@ def test_a_kernel_is_drawn_and_recovered(visit, server):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_phone_shows_all_of_it(visit, server, dark):
     page = visit(server, width=360, dark=dark)
-    for tab in ("Your photo", "Try to fool it", "About"):
+    tabs = {"Try to fool it": "#kf-fool-run", "About": ":text('For programs')", "Your photo": "#kf-input"}
+    for tab, inside in tabs.items():
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(300)
+        page.wait_for_selector(f"{inside}:visible")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.get_by_role("tab", name="Your photo").click()
     for name in ("kf-input", "kf-result", "kf-kernel", "kf-run", "kf-stop"):
         box = page.locator(f"#{name}").bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["height"] >= 30
     assert contrast(page, "#kf-head p") >= 4.5 and contrast(page, "#kf-verdict p") >= 4.5
     assert contrast(page, "#kf-run", own=True) >= 4.5 and contrast(page, "#kf-stop", own=True) >= 4.5
-
-
-def contrast(page, selector, own=False):
-    """WCAG contrast of a text against the page, or against the element's own ground."""
-    ink, ground = page.eval_on_selector(
-        selector,
-        """(e, own) => [getComputedStyle(e).color, getComputedStyle(own ? e : document.body).backgroundColor]
-            .map(colour => colour.match(/[\\d.]+/g).slice(0, 3).map(Number))""",
-        own,
-    )
-
-    def luminance(colour):
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in colour)]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    light, dim = sorted((luminance(ink), luminance(ground)), reverse=True)
-    return (light + 0.05) / (dim + 0.05)

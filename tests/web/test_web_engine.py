@@ -147,6 +147,22 @@ def test_the_verdict_is_a_sentence(report, words):
     assert words in verdict(report)
 
 
+@pytest.mark.parametrize(
+    ("confidence", "preset", "scale", "said", "unsaid"),
+    [
+        (0.2, "fast", 4, ["sharp edges", "Balanced quality", "smaller enlargement", "drawing"], ["another seed"]),
+        (0.2, "balanced", 2, ["sharp edges", "another seed", "drawing"], ["Balanced quality", "smaller enlargement"]),
+        (0.6, "fast", 4, [], ["What may help", "another seed"]),
+    ],
+)
+def test_at_a_low_confidence_the_page_says_what_to_try(confidence, preset, scale, said, unsaid):
+    settings = Settings.preset(preset, scale=scale).as_dict()
+    report = {"confidence": confidence, "confidence_sentence": "So so.", "settings": settings}
+    words = verdict(report)
+    assert ("What may help: " in words) == bool(said)
+    assert all(part in words for part in said) and not any(part in words for part in unsaid)
+
+
 def test_a_kernel_figure_shows_size_and_colour_bar():
     kernel = np.zeros((24, 24), np.float32)
     kernel[10, 12] = 1

@@ -49,6 +49,19 @@ def test_one_job_for_every_page_and_no_more_than_fit():
     line.check("c")
 
 
+def test_a_job_that_gives_way_ends_when_its_owner_comes_with_another():
+    line = Line(2)
+    other, small = line.join("b", 1), line.join("a", 1, gives_way=True)
+    line.check("a")  # its own place does not count against it, although the line is full
+    newer = line.join("a", 1, gives_way=True)
+    assert small.stopped.is_set() and line.wait(small, 0) and len(line) == 2
+    whole = line.join("a", 1)
+    assert newer.stopped.is_set() and not whole.stopped.is_set() and not other.stopped.is_set()
+    with pytest.raises(OneAtATime):
+        line.join("a", 1, gives_way=True)
+    assert line.before(whole)[0] == 1 and not whole.stopped.is_set()
+
+
 def test_a_stopped_job_leaves_the_line_and_is_told():
     line = Line(2)
     first, second = line.join("a", 1), line.join("b", 1)

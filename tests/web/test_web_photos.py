@@ -97,6 +97,36 @@ def test_a_look_says_size_and_best_part_and_shows_it(tmp_path):
         assert max(image.size) <= decode.OVERVIEW and image.width / image.height == pytest.approx(4 / 3, abs=0.01)
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["level", "on its side"])
+def test_a_large_jpeg_is_looked_at_from_a_draft_and_the_same_part_is_found(tmp_path, monkeypatch, turned):
+    pixels = np.full((1801, 2403, 3), 128, np.uint8)
+    pixels[1203:1301, 1500:1602] = noise(98, 102)
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    Image.fromarray(pixels).save(tmp_path / "l.jpg", quality=90, exif=exif)
+    request = {"photo": str(tmp_path / "l.jpg"), "overview": str(tmp_path / "seen.jpg"), "pixels": 128**2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "draft", lambda path: None)
+        whole = decode.answer(request)
+    monkeypatch.setattr(decode, "read", lambda path: pytest.fail("the whole photo was unpacked"))
+    said = decode.answer(request)
+    assert said["size"] == whole["size"] == ([1801, 2403] if turned else [2403, 1801])
+    assert said["box"][2:] == whole["box"][2:] == (128, 128)
+    left, top = (1801 - 1301, 1500) if turned else (1500, 1203)
+    for box in (said["box"], whole["box"]):  # all of the detail is in it
+        assert box[0] <= left + 8 and box[0] + 128 >= left + 94 and box[1] <= top + 8 and box[1] + 128 >= top + 94
+    with Image.open(tmp_path / "seen.jpg") as image:
+        assert max(image.size) <= decode.OVERVIEW and (image.height > image.width) == turned
+
+
+def test_a_damaged_jpeg_is_refused_although_a_draft_would_do(tmp_path):
+    Image.fromarray(noise(2100, 2200)).save(tmp_path / "l.jpg")
+    content = (tmp_path / "l.jpg").read_bytes()
+    (tmp_path / "l.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BadInput, match="damaged or incomplete"):
+        photos.look(tmp_path / "l.jpg", LIMITS, tmp_path / "seen.jpg", 64 * 64)
+
+
 def bomb(path, side):
     """A PNG of side x side pixels, all of them white, that is some ten kilobytes."""
     import struct

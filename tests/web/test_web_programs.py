@@ -8,22 +8,20 @@ import threading
 import time
 from pathlib import Path
 
-import gradio_client
 import httpx
 import numpy as np
 import pytest
-from conftest import serve
 from PIL import Image
-from test_web_api import send, wait_until
 from test_web_photos import bomb
+from web_steps import connect, send, serve, wait_until
 
 import kf_core
 from web_demo import examples, runner
 
 
-@pytest.fixture
-def client(server, tmp_path):
-    return gradio_client.Client(server.url, verbose=False, download_files=tmp_path / "downloads")
+@pytest.fixture(scope="module")
+def client(server, tmp_path_factory):
+    return connect(server, tmp_path_factory.mktemp("client"))
 
 
 def uploaded(server, path):
@@ -202,7 +200,7 @@ def full_server():
 
 
 def test_with_a_full_line_all_else_goes_on(full_server, photo, tmp_path):
-    clients = [gradio_client.Client(full_server.url, verbose=False, download_files=tmp_path / str(n)) for n in range(3)]
+    clients = [connect(full_server, tmp_path / str(number)) for number in range(3)]
     first = clients[0].submit(photo=send(photo("1.png")), scale=2, api_name="/super_resolve")
     wait_until(lambda: first.outputs() and runner.busy())
     second = clients[1].submit(photo=send(photo("2.png")), scale=2, api_name="/super_resolve")
@@ -231,9 +229,7 @@ def test_four_bombs_at_once_leave_the_page_s_own_memory_as_it_was(full_server, t
     before, highest, done = process.memory_info().rss, [0], []
 
     def throw():
-        client = gradio_client.Client(
-            full_server.url, verbose=False, download_files=tmp_path / threading.current_thread().name
-        )
+        client = connect(full_server, tmp_path / threading.current_thread().name)
         done.append(client.predict(photo=send(path), api_name="/crop")[1])
 
     threads = [threading.Thread(target=throw) for _ in range(4)]

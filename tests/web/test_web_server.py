@@ -11,8 +11,8 @@ from pathlib import Path
 import gradio_client
 import pytest
 from filelock import FileLock
-from test_web_api import send
 from tiny import TINY
+from web_steps import send
 
 from web_demo import housekeeping
 

@@ -37,6 +37,8 @@ function paint() {
   frame.style.width = columns / width * 100 + "%";
   frame.style.height = rows / height * 100 + "%";
   frame.style.display = state.mode === "part" ? "" : "none";
+  frame.classList.toggle("kf-at-right", left + columns / 2 > width / 2); // so that the size is not cut off
+  frame.classList.toggle("kf-at-top", top < height / 8);
   find(".kf-frame-size").textContent = `${columns} x ${rows}`;
   find(".kf-shrunk").textContent = `to ${state.shrunk[0]} x ${state.shrunk[1]}`;
   find(".kf-mode-whole").style.display = state.whole ? "" : "none";
