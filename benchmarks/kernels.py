@@ -41,6 +41,7 @@ SIDE = 112  # LR pixels, what a user's small photo has
 PARTS: dict[str, tuple[int, Callable[[int, int], Pair]]] = {
     "kf12": (12, lambda index, side: pair(index, index, side)),
     "fresh": (24, split.fresh),
+    "seen": (24, split.seen),
     "kept-out": (12, split.kept_out),
     "spoilt": (60, spoilt),
 }

@@ -3,6 +3,8 @@
 The engine works on values from -1 to 1. Its networks, its measures of noise and its limits were made for photographs
 that fill that range; a fog, a dark scene, or 12-bit data in a 16-bit file do not. So one affine map, the same for all
 colours, takes the photo there and the result back: super_resolve(a x + b) is a super_resolve(x) + b.
+
+A frame around the photo is left out on the way there. On the way back it is enlarged bicubically.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
 from kf_core.pixels import array_like, checked_pixels, value_range
 
@@ -28,7 +31,7 @@ NEARLY = 0.008  # in units of the range from -1 to 1, a grey level: so close to 
 
 @dataclass(frozen=True)
 class Photo:
-    """An LR photo on the run's device.
+    """An LR photo on the run's device, without its frame.
 
     Attributes:
         pixels: (1, 3, h, w), most of it in [-1, 1]; of a grey photo the three are the same.
@@ -39,6 +42,7 @@ class Photo:
         clipped: (1, 3, h, w), 1 where a value is at the upper end of what the camera or file could hold, and may have
             been larger, -1 at the lower end, else 0; None: nowhere.
         excess: what was cut off `pixels` because it lies far out (a lamp in a high dynamic range photo); None: nothing.
+        frame: what was left out of the caller's array around `pixels`.
     """
 
     pixels: Tensor
@@ -48,15 +52,19 @@ class Photo:
     ends: tuple[float, float] = (0.0, 1.0)
     clipped: Tensor | None = None
     excess: Tensor | None = None
+    frame: Frame = NO_FRAME
 
     @classmethod
     def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
         """The photo of an array that super_resolve takes. Raises BadPicture.
 
         Args:
-            stretch: map the photo's own range of values to [-1, 1], rather than that of its dtype.
+            stretch: map the photo's own range of values to [-1, 1], rather than that of its dtype; leave out its frame,
+                and mark clipped values.
         """
         values = checked_pixels(image)
+        frame = find_frame(values[0]) if stretch else NO_FRAME
+        values = without_frame(values, frame)
         low, high = usual_range(values) if stretch else value_range(image)
         black, white = value_range(image)
         if image.dtype.kind == "f":
@@ -68,16 +76,30 @@ class Photo:
         clipped = clipped_values(pixels) if stretch else None
         if stretch and excess is not None:  # cut off here and now
             clipped = excess.sign() + torch.where(excess == 0, 0.0 if clipped is None else clipped, 0.0)
-        return cls(pixels, range=(low, high), ends=(black, white), clipped=clipped, excess=excess)
+        return cls(pixels, range=(low, high), ends=(black, white), clipped=clipped, excess=excess, frame=frame)
 
     def to_array(self, image: Tensor, like: np.ndarray) -> np.ndarray:
-        """The image (1, 3, H, W) in the caller's values, dtype and number of channels."""
+        """The image (1, 3, H, W) in the caller's values, dtype and number of channels, with its frame around it.
+
+        Args:
+            like: the array that the photo was made of.
+        """
         if self.excess is not None:
             height, width = image.shape[-2:]
             image = image + bicubic(self.excess, height, width, limits=(-np.inf, np.inf))
         low, high = self.range
         values = low + (image[0].double().cpu().numpy() + 1) * ((high - low) / 2)
+        if self.frame != NO_FRAME:
+            values = self._framed(values, like)
         return array_like(values.clip(*self.ends), like)
+
+    def _framed(self, values: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """The values (3, H, W) with the enlarged frame of `like` around them."""
+        scale = values.shape[-1] // self.size[1]
+        height, width = (side * scale for side in self.outer_size)
+        framed = bicubic(torch.from_numpy(checked_pixels(like)), height, width, self.ends)[0].numpy()
+        without_frame(framed, _times(self.frame, scale))[:] = values
+        return framed
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -92,20 +114,37 @@ class Photo:
         return self.pixels.shape[-2], self.pixels.shape[-1]
 
     @property
+    def outer_size(self) -> tuple[int, int]:
+        """Height and width of the caller's array, the frame included."""
+        top, bottom, left, right = self.frame
+        return self.size[0] + top + bottom, self.size[1] + left + right
+
+    @property
     def whole(self) -> Box:
         return 0, 0, *self.size
 
+    def in_the_array(self, box: Box | None = None) -> Box:
+        """Where a box of `pixels`, or None for the whole of them, lies in the caller's array."""
+        top, left, height, width = box or self.whole
+        return top + self.frame[0], left + self.frame[2], height, width
+
     @property
     def part(self) -> Photo:
-        """The crop as a photo of its own."""
+        """The crop as a photo of its own, that has no frame."""
         if self.crop is None:
             return self
-        parts = [None if each is None else cut(each, self.crop) for each in (self.clipped, self.excess)]
-        return replace(self, pixels=cut(self.pixels, self.crop), crop=None, clipped=parts[0], excess=parts[1])
+        clipped, excess = (None if each is None else cut(each, self.crop) for each in (self.clipped, self.excess))
+        pixels = cut(self.pixels, self.crop)
+        return replace(self, pixels=pixels, crop=None, clipped=clipped, excess=excess, frame=NO_FRAME)
 
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""
         return replace(self, crop=informative_crop(self.pixels, side))
+
+
+def _times(frame: Frame, scale: int) -> Frame:
+    top, bottom, left, right = (side * scale for side in frame)
+    return top, bottom, left, right
 
 
 def usual_range(values: np.ndarray) -> tuple[float, float]:

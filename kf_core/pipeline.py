@@ -51,9 +51,10 @@ class SuperResolution:
     Attributes:
         image: (H s, W s) or (H s, W s, 3), of the dtype given; None where only the kernel was asked for.
         kernel: (K, K) float32 with sum 1, in the orientation of a cross-correlation.
-        report: JSON-able: versions, settings, seed, device, sizes, seconds and iterations per stage, consistency
-            error, kernel and its source ("given", "recovered", "simple"); with settings.doubt and an image also
-            `confidence`, 0..1, the share of the image that is the kernel's (the rest is the bicubic enlargement), and
+        report: JSON-able: versions, settings, seed, device, sizes, the frame that was enlarged bicubically (rows at the
+            top and bottom, columns at the left and right), seconds and iterations per stage, consistency error, kernel
+            and its source ("given", "recovered", "simple"); with settings.doubt and an image also `confidence`, 0..1,
+            the share of the image that is the kernel's (the rest is the bicubic enlargement), and
             `confidence_sentence`.
     """
 

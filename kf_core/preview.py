@@ -91,7 +91,8 @@ def preview(
     settings = (settings or Settings.preset("fast")).checked()
     pixels, device = as_pixels(image), devices.choose_device(settings.device)
     whole = Photo.from_array(pixels, device, settings.stretch)
-    around = surroundings(spot, *whole.size)
+    wider = surroundings(spot, *whole.outer_size)
+    around = surroundings(without_its_frame(spot, whole), *whole.size)
     known = None if kernel is None else given_kernel(kernel, settings.scale).to(device)
     size = settings.kernel_size or default_kernel_size(settings.scale) if known is None else len(known)
     settings = replace(
@@ -111,16 +112,18 @@ def preview(
                 found = find_kernel(whole, settings, run)
             monitor.labels, monitor.plan = LABELS, {}
             noise = part.noise if found[0].evidence is None else found[0].evidence.noise
-            state = restored(replace(whole, crop=around, noise=noise).part, found[0], settings, run)
+            part = replace(whole, crop=around, noise=noise).part
+            state = restored(part, found[0], settings, run)
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
         raise
     assert state.image is not None
-    made = whole.to_array(state.image, pixels)
+    made = part.to_array(state.image, pixels)
+    enlarged = inside(plain(pixels, wider, settings.scale), spot, wider, settings.scale)
     return Preview(
-        inside(made, spot, around, settings.scale),
-        inside(plain(pixels, around, settings.scale), spot, around, settings.scale),
+        laid_over(enlarged, made, spot, whole.in_the_array(around), settings.scale),
+        enlarged,
         state.kernel.cpu().numpy().astype(np.float32),
         found[1],
         make_report(state, settings, run, want_image=True),
@@ -137,6 +140,18 @@ def surroundings(spot: Box, height: int, width: int) -> Box:
         more = max(CONTEXT, -(-(SMALLEST - length) // 2))
         first = max(0, min(start - more, limit - length - 2 * more))
         found.append((first, min(limit, first + length + 2 * more) - first))
+    (top, rows), (left, columns) = found
+    return top, left, rows, columns
+
+
+def without_its_frame(spot: Box, photo: Photo) -> Box:
+    """What of the spot is not in the photo's frame, in the photo's own pixels; or else the pixels nearest to it."""
+    found = []
+    sides = zip(spot[:2], spot[2:], (photo.frame[0], photo.frame[2]), photo.size, strict=True)
+    for start, length, before, limit in sides:
+        first = min(max(start - before, 0), limit - 1)
+        last = min(max(start + length - before, first + 1), limit)
+        found.append((first, last - first))
     (top, rows), (left, columns) = found
     return top, left, rows, columns
 
@@ -207,3 +222,14 @@ def inside(larger: np.ndarray, spot: Box, box: Box, scale: int) -> np.ndarray:
     """The spot, cut out of the enlarged box around it."""
     top, left = (spot[0] - box[0]) * scale, (spot[1] - box[1]) * scale
     return larger[top : top + spot[2] * scale, left : left + spot[3] * scale]
+
+
+def laid_over(below: np.ndarray, larger: np.ndarray, spot: Box, box: Box, scale: int) -> np.ndarray:
+    """The enlarged spot with the enlarged box in place of what both show."""
+    top, left = max(spot[0], box[0]), max(spot[1], box[1])
+    bottom, right = min(spot[0] + spot[2], box[0] + box[2]), min(spot[1] + spot[3], box[1] + box[3])
+    result = below.copy()
+    if bottom > top and right > left:
+        both = top, left, bottom - top, right - left
+        inside(result, both, spot, scale)[:] = inside(larger, both, box, scale)
+    return result

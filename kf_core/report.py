@@ -28,6 +28,7 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         unexplained = residual(lr, image, estimate.kernel, settings.scale)
     if unexplained is not None:  # in grey levels of the photo's file, of which 0 and 255 are black and white
         unexplained *= 2 / (state.photo.limits[1] - state.photo.limits[0])
+    height, width = state.photo.outer_size
     report = {
         "versions": {
             "kernelfusion": __version__,
@@ -37,8 +38,9 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         "settings": settings.as_dict(),
         "seed": settings.seed,
         "device": {"type": run.device.type, "name": describe(run.device)},
-        "input_size": [lr.shape[-1], lr.shape[-2]],
-        "output_size": [image.shape[-1], image.shape[-2]] if image is not None else None,
+        "input_size": [width, height],
+        "output_size": [width * settings.scale, height * settings.scale] if image is not None else None,
+        "frame": list(state.photo.frame),
         **{name: dict(about) for name, about in state.about.items()},
         "kernel_source": estimate.source,
         "kernel_name": estimate.name,
@@ -52,7 +54,8 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         report["other_kernels"] = [about_candidate(each) for each in estimate.candidates[:RUNNERS_UP]]
     if state.confidence is not None:
         report["confidence"] = round(state.confidence, 3)
-        report["confidence_sentence"] = sentence(state.confidence, estimate.source, estimate.name)
+        drawn = estimate.evidence is not None and estimate.evidence.drawn
+        report["confidence_sentence"] = sentence(state.confidence, estimate.source, estimate.name, drawn)
     return report
 
 

@@ -111,6 +111,7 @@ class RefineSettings:
     ridge: float = setting(0.004, "variance of the image's own error, in [-1, 1] units", 0)
     smoothness: float = setting(0.02, "of the squared differences between neighbouring taps", 0)
     damping: float = setting(0.5, "share of the new kernel in the next", 0, 1)
+    keep: float = setting(0.0, "share, in the result, of the kernel that it began with", 0, 1)
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)
     precision: str = setting("auto", "of PD; bf16 where the processor has it, else fp32", choices=PRECISIONS)
 
@@ -152,7 +153,11 @@ class Settings:
     )
     kernel_network: str = setting("bundled", 'of the estimator "learned"; or a file that `kf train-kernel` wrote')
     kernel_crop: int = setting(0, "LR pixels per side of the crop the kernel is sought on; 0: the whole photo", 0)
-    stretch: bool = setting(False, "the range of values that the photo fills counts as full, not that of its file")
+    stretch: bool = setting(
+        False,
+        "the range of values that the photo fills counts as full, not that of its file; a frame around the photo and "
+        "clipped values do not count",
+    )
     doubt: bool = setting(
         False,
         "weigh the recovered kernel against simple ones, and mix its image with the bicubic enlargement by confidence",
@@ -309,7 +314,7 @@ PRESETS: dict[str, Settings] = {
         stretch=True,
         doubt=True,
         patches=_FROM_PRIOR,
-        refine=RefineSettings(rounds=8, steps=1, end=20, once=True, damping=0.8, ridge=0.03),
+        refine=RefineSettings(rounds=8, steps=1, end=20, once=True, damping=0.8, keep=0.5, ridge=0.03),
         finish=FinishSettings(method="plug_and_play", steps=10),
     ),
     # Algorithm 1 from the learned kernel on, with PD in every second iteration and adapted to the photo.

@@ -24,6 +24,7 @@ from kf_core.run import Run
 from kf_core.settings import Settings
 from kf_core.trust.choose import choose_kernel
 from kf_core.trust.confidence import mix_with_bicubic, residual, share
+from kf_core.trust.drawing import choose_for_drawing, looks_drawn
 from kf_core.trust.noise import noise_level
 
 RESTORE_BYTES = 180  # per HR pixel
@@ -108,7 +109,7 @@ class EstimateKernel:
         return self.estimator.cost(height, width)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region = state.photo.crop
+        run.monitor.region = state.photo.in_the_array(state.photo.crop)
         estimate = finite(self.estimator(state.photo, run))
         return replace(state, estimate=estimate, image=estimate.image)
 
@@ -130,17 +131,19 @@ class RefineKernel:
         return Cost(work, 2 * windows + RESTORE_BYTES * hr)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region, photo = state.photo.crop, state.photo.part
+        run.monitor.region, photo = state.photo.in_the_array(state.photo.crop), state.photo.part
         settings = self.settings
         kernel = refine_kernel(photo, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
         assert state.estimate is not None
-        others = (Candidate(state.kernel), *state.estimate.candidates)
+        others = state.estimate.candidates
+        if not settings.refine.keep:  # else the kernel before is a part of the new one
+            others = (Candidate(state.kernel), *others)
         estimate = replace(state.estimate, kernel=kernel, image=None, candidates=others)
         return replace(state, estimate=finite(estimate), image=None)
 
 
 class WeighKernel:
-    """The recovered kernel or a simple one, as the photo's spectrum decides; and the photo's noise."""
+    """The recovered kernel or a simple one, as the photo's spectrum or its even colours decide; and its noise."""
 
     name, label = "weigh_kernel", "weighing the kernel"
 
@@ -151,9 +154,12 @@ class WeighKernel:
         return Cost(WEIGHING_WORK * crop_pixels(height, width, self.settings.kernel_crop))
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region = state.photo.crop
+        run.monitor.region = state.photo.in_the_array(state.photo.crop)
         assert state.estimate is not None
-        estimate = choose_kernel(state.photo.part, state.estimate, self.settings.scale, run.monitor)
+        part, scale = state.photo.part, self.settings.scale
+        estimate = choose_kernel(part, state.estimate, scale, run.monitor)
+        if looks_drawn(part):
+            estimate = choose_for_drawing(part, estimate, scale, run.monitor)
         assert estimate.evidence is not None
         photo = replace(state.photo, noise=estimate.evidence.noise)
         return replace(state, photo=photo, estimate=finite(estimate), image=None)
@@ -172,7 +178,7 @@ class RestoreImage:
         return Cost(self.settings.finish.steps * hr * work_per_pixel(self.denoiser), RESTORE_BYTES * hr)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region = state.photo.whole
+        run.monitor.region = state.photo.in_the_array()
         lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         if photo.noise is None:
             photo = replace(photo, noise=noise_level(photo, kernel, scale, run.monitor))

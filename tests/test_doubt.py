@@ -10,7 +10,7 @@ import torch
 from tiny import TINY
 
 from benchmarks.robustness import jpeg
-from benchmarks.split import case
+from benchmarks.split import case, seen
 from kf_core import Settings, load_prior, super_resolve
 from kf_core.denoisers.patch import PatchDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
@@ -24,7 +24,7 @@ from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
 from kf_core.restore.diffpir import prior_weight_for, restore
 from kf_core.run import Run
-from kf_core.trust.choose import choose_kernel, clutter, corrected
+from kf_core.trust.choose import choose_kernel, clutter, corrected, weighed
 from kf_core.trust.confidence import residual, sentence, share
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import compression_noise, noise_level
@@ -107,6 +107,26 @@ def test_a_right_kernel_is_chosen_and_a_foreign_one_replaced():
     weights = [chosen.weight, *(each.weight for each in chosen.candidates)]
     assert sum(weights) == pytest.approx(1) and weights == sorted(weights, reverse=True)
     assert choose_kernel(Photo(lr), Estimate(foreign.kernel, "recovered"), 4, Monitor()).source == "simple"
+
+
+@pytest.mark.slow
+def test_what_is_merely_black_does_not_hide_the_blur_of_the_rest():
+    pair = seen(3, 96)  # an astronaut before a black sky, through a hexagon
+    photo, truth = Photo.from_array(pair.lr, torch.device("cpu"), True), torch.from_numpy(pair.kernel)
+    assert photo.clipped is not None
+    evidence = choose_kernel(photo, Estimate(truth, "recovered"), 4, Monitor()).evidence
+    assert evidence.margin > 0.3 and evidence.excess < 0.1
+
+
+def test_a_simple_kernel_pays_for_being_unlike_the_recovered_one():
+    recovered, simple = Candidate(line(16)), Candidate(gaussian_kernel(24, 3.0), "simple")
+    found = [(1.0, recovered), (0.9, simple)]
+    unlike = 1 - cosine_similarity(recovered.kernel, simple.kernel)
+    (_, cheap), _ = weighed(found, recovered.kernel, 0.09 / unlike)
+    (misfit, dear), _ = weighed(found, recovered.kernel, 0.11 / unlike)
+    assert cheap.source == "simple" and dear.source == "recovered" and misfit == 1.0
+    (_, without_blur), _ = weighed(found, None, 0.11 / unlike)
+    assert without_blur.source == "simple"
 
 
 @pytest.mark.parametrize("name", ["a defocus 10 pixels across", "a movement of 16 pixels sideways"])

@@ -244,3 +244,17 @@ def test_a_flat_photo_gets_a_simple_kernel_and_no_confidence():
         flat, Settings.preset("fast", device="cpu").with_overrides(["finish.steps=1"])
     ).report
     assert report["kernel_source"] == "simple" and report["confidence"] < 0.1
+
+
+def test_of_the_kernel_before_the_refinement_as_much_is_kept_as_is_asked_for(photo):
+    few = ["refine.rounds=1", "refine.steps=1", "finish.steps=1"]
+    kernels = {}
+    for keep in (0.0, 0.5, 1.0):
+        settings = Settings.preset("fast", device="cpu", doubt=False).with_overrides([*few, f"refine.keep={keep}"])
+        kernels[keep] = kf_core.recover_kernel(photo, settings).kernel
+    before = kf_core.recover_kernel(
+        photo, Settings.preset("fast", device="cpu", doubt=False).with_overrides(["refine.rounds=0"])
+    ).kernel
+    np.testing.assert_allclose(kernels[1.0], before, atol=1e-6)
+    assert np.abs(kernels[0.0] - before).max() > 1e-3
+    np.testing.assert_allclose(kernels[0.5], (kernels[0.0] + before) / 2, atol=1e-5)

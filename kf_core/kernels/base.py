@@ -23,6 +23,7 @@ class Evidence:
         excess: nats per LR pixel by which the spectrum departs from what the kernel predicts, beyond chance.
         noise: standard deviation of the photo's noise, in grey levels.
         agreement: of the estimate; None where no network was asked.
+        drawn: the photo looks like text or a drawing, and was judged as trust/drawing.py does.
     """
 
     margin: float
@@ -30,6 +31,7 @@ class Evidence:
     excess: float
     noise: float
     agreement: float | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ Not in the paper; see docs/design.md. Each round
        for the variance of the image's own error, without which the kernel would shrink towards a point.
 
 It improves a kernel that is roughly right. From a wrong one it would not find the right one: plain alternation
-collapses.
+collapses. Where the kernel was nearly right before, the ridge blurs it; the errors before and after are in part
+independent, so that a mean of both (`keep`) is better than either.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def refine_kernel(
     """A better kernel (K, K) from a roughly right one and the whole of a photo."""
     run = run.at(settings.precision)
     kernel, _ = centre(kernel.clamp_min(0))
+    start = kernel
     margin = UniformBlur(kernel, scale, "canvas").margin
     x = initial_guess(photo.pixels, scale, margin)
     timesteps = rounds_of_timesteps(settings)
@@ -61,7 +63,7 @@ def refine_kernel(
         fitted = fit_kernel(x, photo, kernel, scale, settings.ridge, settings.smoothness)
         kernel, shift = centre((1 - settings.damping) * kernel + settings.damping * fitted)
         x = shifted(x, *shift)  # or the next round would start with an image that is not where the kernel says
-    return kernel
+    return centre((1 - settings.keep) * kernel + settings.keep * start)[0]
 
 
 def rounds_of_timesteps(settings: RefineSettings) -> list[list[int]]:

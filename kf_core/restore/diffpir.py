@@ -24,6 +24,7 @@ from kf_core.photo import FARTHEST, Photo
 from kf_core.physics.blur import Blur
 from kf_core.physics.grid import initial_guess, inner
 from kf_core.progress import preview
+from kf_core.restore.overshoot import without_overshoot
 from kf_core.run import Run
 from kf_core.settings import FinishSettings
 
@@ -59,7 +60,7 @@ def restore(
         fresh = run.noise(x.shape)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         run.monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), blur.kernel))
-    return inner(x, margin).clamp(*photo.limits)
+    return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)
 
 
 def prior_weight_for(source: str, noise: float, settings: FinishSettings) -> float:

@@ -33,9 +33,10 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
 
     Every other kernel that was thought of becomes a candidate; the weights of all of them sum to 1.
     """
-    lr, recovered = without_clipped(photo), estimate.kernel
+    lr, recovered = photo.pixels, estimate.kernel
     told = partial(preview, lr, recovered)
-    spectrum, simple = Spectrum(lr, scale), simple_kernels(recovered.shape[-1], scale)
+    spectrum = telling_spectrum(photo, recovered, scale, monitor)
+    simple = simple_kernels(recovered.shape[-1], scale)
     judged = best_simple(spectrum, simple, monitor)
     unblurred = judged[simple[0].name][0]
     monitor.step("weigh_kernel", 1, 3, told)
@@ -51,7 +52,8 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
         misfit = spectrum.fit_anisotropy(kernel, monitor)
         found.append((misfit, replace(each, kernel=kernel, name=look_alike(kernel, simple))))
     blurred = unblurred - min(misfit for misfit, _ in found) > FITTED.least_margin
-    (least, best), *others = weighed(found, recovered.cpu() if blurred else None)
+    cost = FITTED.departure_cost if estimate.agreement is None else FITTED.departure_cost_learned
+    (least, best), *others = weighed(found, recovered.cpu() if blurred else None, cost)
     best = replace(best, kernel=best.kernel.to(recovered))
     evidence = Evidence(
         margin=unblurred - least,
@@ -73,6 +75,18 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
     )
 
 
+def telling_spectrum(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor) -> Spectrum:
+    """Of a photo with clipped values: with them or painted over, whichever suits the kernel (K, K) better.
+
+    A lamp hides the blur of everything else. What is merely black or white does not, and painting over it would.
+    """
+    spectra = [Spectrum(photo.pixels, scale)]
+    if photo.clipped is not None:
+        spectra.append(Spectrum(without_clipped(photo), scale))
+        spectra.sort(key=lambda each: each.fit_anisotropy(kernel, monitor) - each.least)
+    return spectra[0]
+
+
 def best_simple(spectrum: Spectrum, simple: list[SimpleKernel], monitor: Monitor) -> dict[str, tuple[float, Tensor]]:
     """Misfit and kernel, by their names, of the few simple kernels that explain the spectrum best, and of the first.
 
@@ -89,13 +103,15 @@ def best_simple(spectrum: Spectrum, simple: list[SimpleKernel], monitor: Monitor
     return {name: (spectrum.fit_anisotropy(kernel, monitor), kernel) for name, kernel in judged.items()}
 
 
-def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> list[tuple[float, Candidate]]:
+def weighed(
+    found: list[tuple[float, Candidate]], recovered: Tensor | None, departure_cost: float
+) -> list[tuple[float, Candidate]]:
     """Misfits and candidates, the best supported first, with weights that sum to 1.
 
-    The estimator has seen more than the spectrum, so a simple kernel pays for being unlike the recovered one; without
-    any sign of blur (`recovered` None) it does not, and only simple ones are left. Pixels of a spectrum are far from
-    independent evidence, as its model is only roughly true: FITTED.certainty nats per LR pixel make one kernel e times
-    as likely as another.
+    The estimator has seen more than the spectrum, so a simple kernel pays for being unlike the recovered one:
+    `departure_cost` times 1 less their cosine. Without any sign of blur (`recovered` None) it does not, and only simple
+    ones are left. Pixels of a spectrum are far from independent evidence, as its model is only roughly true:
+    FITTED.certainty nats per LR pixel make one kernel e times as likely as another.
     """
     judged = []
     for misfit, candidate in found:
@@ -103,7 +119,7 @@ def weighed(found: list[tuple[float, Candidate]], recovered: Tensor | None) -> l
         if recovered is None and candidate.source != "simple":
             cost = math.inf
         elif recovered is not None and candidate.source == "simple":
-            cost += FITTED.departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
+            cost += departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
         judged.append((cost, misfit, candidate))
     judged.sort(key=lambda each: each[0])
     odds = [math.exp((judged[0][0] - cost) / FITTED.certainty) for cost, _, _ in judged]

@@ -21,6 +21,8 @@ from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, inner
 from kf_core.trust.fitted import FITTED
 
+DRAWN_HINT = "With a kernel that you give, or a prior trained on text, it may become sharper."
+
 
 def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
     """RMS in grey levels of what image and kernel leave unexplained of the photo, its edge left out."""
@@ -31,10 +33,14 @@ def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
 
 def share(unexplained: float, evidence: Evidence, source: str) -> float:
     """0..1: how much of the image to take, if `unexplained` is its `residual`; the rest is bicubic."""
-    doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
-    doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
+    if evidence.agreement is None or source == "simple":
+        doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
+        doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
+        least = 0.0
+    else:  # the network's: it leaves no clutter where it fails, and sees more than the spectrum
+        doubts, least = 0.0, FITTED.least_margin_learned
     clear = FITTED.undoubted_share - doubts
-    blurred = 1 - math.exp(-max(evidence.margin, 0) / FITTED.faint_margin)
+    blurred = 1 - math.exp(-max(evidence.margin - least, 0) / FITTED.faint_margin)
     # The prior has more weight with a simple kernel, so that more of the photo is left unexplained.
     usual = FITTED.usual_residual * (2 if source == "simple" else 1)
     limit = math.sqrt(usual**2 + evidence.noise**2)
@@ -48,8 +54,10 @@ def mix_with_bicubic(photo: Photo, image: Tensor, confidence: float) -> Tensor:
     return torch.lerp(bicubic(photo.pixels, height, width, photo.limits), image, confidence)
 
 
-def sentence(confidence: float, source: str, name: str = "") -> str:
+def sentence(confidence: float, source: str, name: str = "", drawn: bool = False) -> str:
     """What to tell people. `name` is what the kernel is, "" for a shape without a name."""
+    if drawn:
+        return f"The photo looks like text or a drawing. {sentence(confidence, source, name)} {DRAWN_HINT}"
     if confidence < 0.15:
         return "The photo does not tell what shrank it: the result is close to the plain enlargement."
     kept = "" if confidence >= 0.5 else " The result is kept near the plain enlargement."

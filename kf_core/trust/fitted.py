@@ -19,8 +19,11 @@ class Fitted:
     steps: of the search for a correction.
     penalty: nats per LR pixel for each squared unit of a correction.
     departure_cost: nats per LR pixel that a simple kernel loses, times 1 less its cosine with the recovered one.
+    departure_cost_learned: the same beside the kernel of a network, which fails far more rarely than a search.
     least_margin: nats per LR pixel; where no kernel explains the spectrum so much better than hardly any blur, there
         is no sign of any, and a simple one is taken.
+    least_margin_learned: nats per LR pixel; a network's kernel that explains the spectrum worse than hardly any blur
+        does, and by more than that, is not believed at all.
     certainty: nats per LR pixel that make one kernel e times as likely as another.
     largest_share: of the image, the rest is always the bicubic enlargement.
     undoubted_share: the share without any doubt, if it could be more than the largest.
@@ -47,7 +50,9 @@ class Fitted:
     steps: tuple[float, ...]
     penalty: float
     departure_cost: float
+    departure_cost_learned: float
     least_margin: float
+    least_margin_learned: float
     certainty: float
     largest_share: float
     undoubted_share: float
