@@ -33,7 +33,6 @@ def test_the_puzzle_is_scored_against_its_truth():
     assert "dB against ordinary enlargement" in told
 
 
-@pytest.mark.xfail(reason="to be rebuilt with this engine: python -m web_demo.make_cached; then remove this line")
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_cached_result_is_this_engine_s(name):
     assert not examples.stale(name), "rebuild it: python -m web_demo.make_cached"
