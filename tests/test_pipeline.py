@@ -106,8 +106,8 @@ def test_the_report_says_what_was_done_in_json(little):
     result = super_resolve(photo(), little(seed=5))
     report = json.loads(json.dumps(result.report, allow_nan=False))
     assert set(report) == {
-        "versions", "settings", "seed", "device", "input_size", "output_size", "patch_prior", "kernel_source",
-        "kernel_name", "seconds", "iterations", "consistency_rms_grey_levels", "kernel",
+        "versions", "settings", "seed", "device", "input_size", "output_size", "frame", "patch_prior",
+        "kernel_source", "kernel_name", "seconds", "iterations", "consistency_rms_grey_levels", "kernel",
     }  # fmt: skip
     assert (report["seed"], report["input_size"], report["output_size"]) == (5, [40, 34], [80, 68])
     assert report["kernel_source"] == "recovered" and report["device"]["type"] == "cpu"

@@ -38,7 +38,7 @@ def tiny(*overrides, preset="fast"):
 @pytest.fixture(scope="module")
 def photo():
     rows, columns = np.mgrid[:40, :48]
-    waves = 128 + 90 * np.sin(rows * columns / 40)[..., None] * np.array([1, 0.8, 0.6])
+    waves = 128 + 90 * np.sin((rows + 3) * (columns + 5) / 40)[..., None] * np.array([1, 0.8, 0.6])
     return waves.clip(0, 255).astype(np.uint8)
 
 
