@@ -25,6 +25,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import initial_guess, inner, shifted
 from kf_core.physics.kernel import centre
+from kf_core.physics.solve import fista
 from kf_core.progress import preview
 from kf_core.restore.diffpir import data_step, data_weight
 from kf_core.run import Run
@@ -94,11 +95,5 @@ def fit_kernel(
     gram = windows.T @ windows / len(seen) + ridge * torch.eye(size**2, device=canvas.device) + smoothness * rough
     right = windows.T @ seen / len(seen)
     steepest = gram.abs().sum(1).max()  # no eigenvalue is larger
-    kernel = start.reshape(-1)
-    ahead, pace = kernel, 1.0
-    for _ in range(iterations):
-        moved = (ahead - (gram @ ahead - right) / steepest).clamp_min(0)
-        faster = (1 + (1 + 4 * pace**2) ** 0.5) / 2
-        ahead = moved + (pace - 1) / faster * (moved - kernel)
-        kernel, pace = moved, faster
+    kernel = fista(lambda k: (k - (gram @ k - right) / steepest).clamp_min(0), start.reshape(-1), iterations)
     return (kernel / kernel.sum().clamp_min(1e-8)).reshape(size, size)

@@ -122,11 +122,18 @@ def weighed(
             cost += departure_cost * (1 - cosine_similarity(candidate.kernel, recovered))
         judged.append((cost, misfit, candidate))
     judged.sort(key=lambda each: each[0])
-    odds = [math.exp((judged[0][0] - cost) / FITTED.certainty) for cost, _, _ in judged]
-    return [
-        (misfit, replace(candidate, weight=odd / sum(odds)))
-        for odd, (_, misfit, candidate) in zip(odds, judged, strict=True)
-    ]
+    candidates = with_weights([(cost, candidate) for cost, _, candidate in judged], FITTED.certainty)
+    return [(misfit, candidate) for (_, misfit, _), candidate in zip(judged, candidates, strict=True)]
+
+
+def with_weights(judged: list[tuple[float, Candidate]], certainty: float) -> list[Candidate]:
+    """Candidates with weights that sum to 1, from their costs, of which the first is the least.
+
+    Args:
+        certainty: what in cost makes one kernel e times as likely as another.
+    """
+    odds = [math.exp((judged[0][0] - cost) / certainty) for cost, _ in judged]
+    return [replace(candidate, weight=odd / sum(odds)) for odd, (_, candidate) in zip(odds, judged, strict=True)]
 
 
 def look_alike(kernel: Tensor, simple: list[SimpleKernel]) -> str:

@@ -8,7 +8,6 @@ between the two. Both are measured, on a part of the photo and on a coarse grid.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -21,8 +20,9 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import LUMA, cut, informative_crop, initial_guess, inner
 from kf_core.physics.kernel import matching_size, rebin_kernel
+from kf_core.physics.solve import fista
 from kf_core.progress import Monitor
-from kf_core.trust.choose import clutter
+from kf_core.trust.choose import clutter, with_weights
 
 # What is text: chosen on pages drawn with a font and on 500 crops of photographs, see docs/results.md.
 BIN, ALIKE = 0.06, 0.08  # in units of the range from -1 to 1, of all colours
@@ -74,10 +74,7 @@ def choose_for_drawing(photo: Photo, estimate: Estimate, scale: int, monitor: Mo
     sharp = judged[0][0]  # of the kernel that is hardly any blur
     judged.sort(key=lambda each: each[0])
     least = judged[0][0]
-    odds = [math.exp((least - cost) / CERTAINTY) for cost, _ in judged]
-    best, *others = (
-        replace(candidate, weight=odd / sum(odds)) for odd, (_, candidate) in zip(odds, judged, strict=True)
-    )
+    best, *others = with_weights(judged, CERTAINTY)
     assert estimate.evidence is not None
     evidence = replace(
         estimate.evidence,
@@ -118,11 +115,5 @@ def between_ink_and_paper(lr: Tensor, kernel: Tensor, scale: int) -> tuple[Tenso
     """argmin |A x - lr|^2 over 0 <= x <= 1 on the canvas, nearly, by FISTA."""
     blur = UniformBlur(kernel, scale, "canvas")
     steepest = float(blur.normal_kernel().abs().sum())  # no eigenvalue of A A^T is larger
-    image = initial_guess(lr, scale, blur.margin).clamp(0, 1)
-    ahead, pace = image, 1.0
-    for _ in range(ITERATIONS):
-        moved = (ahead - blur.A_adjoint(blur.A(ahead) - lr) / steepest).clamp(0, 1)
-        faster = (1 + math.sqrt(1 + 4 * pace**2)) / 2
-        ahead = moved + (pace - 1) / faster * (moved - image)
-        image, pace = moved, faster
-    return image, blur
+    start = initial_guess(lr, scale, blur.margin).clamp(0, 1)
+    return fista(lambda x: (x - blur.A_adjoint(blur.A(x) - lr) / steepest).clamp(0, 1), start, ITERATIONS), blur
