@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import kf_core
+from kf_core.trust import fitted
 from web_demo import examples, make_cached, plots
 from web_demo.fool import score
 
@@ -58,6 +60,15 @@ def test_what_no_longer_is_the_engine_s_is_noticed(tmp_path, monkeypatch):
     assert made(overrides=["finish.steps=1"]) != []
     path.unlink()
     assert examples.stale(name) == ["missing"]
+
+
+def test_fitted_numbers_count_and_what_is_said_of_them_does_not(monkeypatch):
+    name = next(iter(examples.EXAMPLES))
+    now = examples.fingerprint(name)["fitted"]
+    monkeypatch.setattr(fitted, "FITTED", replace(fitted.FITTED, date="2000-01-01", commit="0", split="another"))
+    assert examples.fingerprint(name)["fitted"] == now
+    monkeypatch.setattr(fitted, "FITTED", replace(fitted.FITTED, largest_share=0.5))
+    assert examples.fingerprint(name)["fitted"] != now
 
 
 def test_one_command_makes_what_is_stale_and_nothing_else(tmp_path, monkeypatch):
