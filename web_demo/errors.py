@@ -35,7 +35,7 @@ def as_errors() -> Iterator[None]:
     except gr.Error:
         raise
     except Cancelled:
-        raise gr.Error("You stopped this run.", title="Stopped", print_exception=False) from None
+        raise gr.Error("You stopped this run.", title="Stopped", visible=False, print_exception=False) from None
     except KernelFusionError as error:
         raise gr.Error(
             f"{error.message} {error.hint}".strip(), title="That did not work", print_exception=False

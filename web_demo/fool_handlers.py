@@ -69,15 +69,15 @@ class FoolHandlers:
             The scores against the truth, the degraded photo, the true kernel, the recovered kernel, the true photo, the
             recovered photo, a view of both over each other, and the live view.
         """
-        with as_errors(), tempfile.TemporaryDirectory() as folder:
+        with as_errors(), tempfile.TemporaryDirectory() as folder, self.service.task(owner_of(request)) as task:
             hidden = _hidden_kernel(kernel, drawing)
             puzzle = fool.make_puzzle(fool.sharp_photo(photo, own_photo, self.limits), hidden, self.limits)
             settings = self.service.settings("fast", fool.SCALE, fool.SIZE, seed)
             height, width = puzzle.small.shape[:2]
             taken = self.service.taken(width, height, settings)
-            job = runner.Job(puzzle.small, settings, seconds=self.limits.seconds, owner=owner_of(request))
+            job = runner.Job(puzzle.small, settings, seconds=self.limits.seconds, owner=task.owner)
             outcome: Any = None
-            for told in self.service.run(job, taken["seconds"] or 60):
+            for told in self.service.run(task, job, taken["seconds"] or 60):
                 if isinstance(told, str):
                     yield (*[SKIP] * 7, told)
                 else:

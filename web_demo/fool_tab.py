@@ -13,7 +13,7 @@ import gradio as gr
 from web_demo import examples, fool, plots
 from web_demo.fool_handlers import FoolHandlers
 from web_demo.live import IDLE
-from web_demo.photo_tab import HEAVY, LIGHT, QUIET
+from web_demo.photo_tab import AFTER_FAILURE, HEAVY, LIGHT, QUIET, STOP
 from web_demo.texts import FOOL
 from web_demo.widgets import Choice, Compare, Count, DrawKernel, describe, photo_box
 
@@ -67,8 +67,8 @@ def fool_tab(handlers: FoolHandlers, compare: Compare) -> None:
     outputs = [verdict, small, true_kernel, found, truth, recovered, compare, live]
     describe(handlers.fool_it, inputs)
     event = run.click(handlers.fool_it, inputs, outputs, api_name="fool_it", validator=handlers.check_fool, **HEAVY)
-    event.failure(lambda: IDLE, None, live, **QUIET)
-    stop.click(handlers.stop, None, live, api_name="stop_fool_it", cancels=event, queue=False, show_progress="hidden")
+    event.failure(None, live, live, js=AFTER_FAILURE)
+    stop.click(handlers.stop, None, live, api_name="stop_fool_it", **STOP)
     photo.change(
         lambda name: [gr.update(visible=name == fool.OWN), gr.update(visible=name != fool.OWN)], photo, [own, thumbs],
         **QUIET,

@@ -26,10 +26,12 @@ from web_demo.limits import (
 )
 from web_demo.line import OneAtATime
 from web_demo.live import IDLE, message
-from web_demo.outcomes import Outcomes, share_of
+from web_demo.outcomes import QUALITIES, Outcomes, share_of
 from web_demo.pad import taps_of
 from web_demo.service import Service, owner_of, whole_number
 from web_demo.shelf import Kept
+from web_demo.verdict import roughly
+from web_demo.widgets import kept_file
 
 SKIP = gr.skip()
 RESULTS = 11  # outputs of a run, the live view included
@@ -120,17 +122,18 @@ class Handlers:
         if not pad:  # the sheet was cleared
             yield None, IDLE
             return
-        with as_errors(), tempfile.TemporaryDirectory() as folder:
+        owner = owner_of(request)
+        with as_errors(), tempfile.TemporaryDirectory() as folder, self.service.task(owner) as task:
             kernel, _ = fitted_kernel(taps_of(pad), int(scale))
             settings = self.service.settings(quality, scale, 0, 0)
             settings = replace(settings, finish=replace(settings.finish, steps=min(6, settings.finish.steps)))
             whole = self.intake.load(photo, part)
             rows, columns = (min(64, side) for side in whole.pixels.shape[:2])
             picture = decode.cut(whole, "{},{},{},{}".format(*decode.best_box(whole.pixels, rows, columns)), rows * 64)
-            job = self._job(picture, settings, kernel, None, owner_of(request))
+            job = self._job(picture, settings, kernel, None, owner)
             outcome = None
             try:
-                for told in self.service.run(replace(job, judged=False), 5, gives_way=True):
+                for told in self.service.run(task, replace(job, judged=False), 5, gives_way=True):
                     if isinstance(told, str):
                         yield SKIP, told
                     else:
@@ -146,19 +149,64 @@ class Handlers:
                 view = self.outcomes.compare.view(files.before, files.after, image.size, "Bicubic", "With this kernel")
             yield view, message("This is the part of 64 x 64 pixels that says most about the kernel.")
 
+    def more_seeds(self, desk: Desk, request: gr.Request) -> Iterator[tuple]:
+        """The picture made again with its kernel and two other seeds: what differs is not in the photo."""
+        with as_errors(), tempfile.TemporaryDirectory() as folder, self.service.task(owner_of(request)) as task:
+            kept = self.outcomes.kept(desk)
+            seed, turn = kept.outcome.report["settings"]["seed"], desk.turns
+            pictures = [self._seen(Path(folder), kept, kept.outcome.image, seed)]
+            for number in (seed + 1, seed + 2):
+                settings = self._again(kept, number)
+                job = replace(self._job(kept.picture, settings, kept.outcome.kernel, None, task.owner), judged=False)
+                for told in self.service.run(task, job, self._seconds(kept), lambda of=number: f"Seed {of}"):
+                    if isinstance(told, str):
+                        yield SKIP, told
+                    else:
+                        pictures.append(self._seen(Path(folder), kept, told.image, number))
+            if desk.turns == turn:
+                yield gr.update(value=pictures, visible=True), message("Done.")
+            else:  # another photo is on the page by now
+                yield SKIP, IDLE
+
+    def finished(self, desk: Desk) -> tuple:
+        """What Outcomes.finished says, and how long two more seeds would take."""
+        label, shown = "Two more seeds, same kernel", self.outcomes.shows(desk)
+        if shown and (seconds := self._seconds(self.outcomes.kept(desk))):
+            label += f" ({roughly(2 * seconds)})"
+        more = gr.update(value=label, interactive=shown), gr.update(value=None, visible=False)
+        return (*self.outcomes.finished(desk), *more)
+
+    def _again(self, kept: Kept, seed: int) -> Any:
+        preset = kept.outcome.report["settings"]["preset_name"]
+        return self.service.settings(preset if preset in QUALITIES else "fast", kept.scale, 0, seed)
+
+    def _seconds(self, kept: Kept) -> float:
+        height, width = kept.picture.pixels.shape[:2]
+        return self.service.taken(width, height, self._again(kept, 0), True)["seconds"] or 0.0
+
+    def _seen(self, folder: Path, kept: Kept, image: Any, seed: int) -> tuple[str, str]:
+        """(file, caption) for a gallery."""
+        large = results.enlarged(kept.picture, image)
+        path = results.write_photo(folder, f"{safe_stem(kept.name)}_seed_{seed}", large, kept.scale)
+        return kept_file(self.outcomes.compare, path), f"seed {seed}"
+
     def _run(self, photo, part, settings, kernel, said, prior, strength, desk, request) -> Iterator[tuple]:
+        with self.service.task(owner_of(request)) as task:
+            yield from self._work(task, photo, part, settings, kernel, said, prior, strength, desk)
+
+    def _work(self, task, photo, part, settings, kernel, said, prior, strength, desk) -> Iterator[tuple]:
         desk = desk or Desk()
         began, name = desk.turns, Path(photo or "").name
         picture = self.intake.load(photo, part)
         height, width = picture.pixels.shape[:2]
         taken = self.service.taken(width, height, settings, kernel is not None)
-        job = self._job(picture, settings, kernel, prior, owner_of(request))
+        job = self._job(picture, settings, kernel, prior, task.owner)
         outcome: Any = None
 
         def about() -> str:
             return f"{safe_stem(name)}, the photo you had before" if desk.turns != began else ""
 
-        for told in self.service.run(job, taken["seconds"] or 60, about):
+        for told in self.service.run(task, job, taken["seconds"] or 60, about):
             if isinstance(told, str):
                 yield (*[SKIP] * (RESULTS - 1), told)
             else:

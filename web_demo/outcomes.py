@@ -22,7 +22,7 @@ from web_demo.verdict import verdict
 from web_demo.widgets import Compare, kept_file
 
 SKIP = gr.skip()
-HIDDEN = {"visible": False}
+QUALITIES = {"fast": "Fast", "balanced": "Balanced, slower"}  # a preset, and what the page calls it
 
 
 class Outcomes:
@@ -55,20 +55,23 @@ class Outcomes:
     def mix(self, strength, form, desk: Desk) -> tuple:
         """The last result with another strength: photo, picture, all files and the view."""
         with as_errors():
-            kept = self._kept(desk)
+            kept = self.kept(desk)
             shown = self.shown(kept, strength)
             return self._as(form, kept, strength, shown[0]), shown[6], shown[8], shown[9]
 
     def other_format(self, form, strength, desk: Desk) -> Any:
         with as_errors():
-            return gr.update(value=self._as(form, self._kept(desk), strength), label=f"Large photo ({form})")
+            return gr.update(value=self._as(form, self.kept(desk), strength), label=f"Large photo ({form})")
+
+    def shows(self, desk: Desk) -> bool:
+        """Whether a result is on the page."""
+        return bool(desk.example) or (self.shelf.has(desk.key) and desk.result_of == desk.turns)
 
     def finished(self, desk: Desk) -> tuple:
         """After a run, an example, another photo: what can be downloaded, whether the last result can come back, and
         the kernel for the sheet."""
-        mine = self.shelf.has(desk.key)
-        shown = bool(desk.example) or (mine and desk.result_of == desk.turns)
-        kernel = text_of(self._kept(desk).outcome.kernel) if shown else SKIP
+        mine, shown = self.shelf.has(desk.key), self.shows(desk)
+        kernel = text_of(self.kept(desk).outcome.kernel) if shown else SKIP
         back = gr.update(visible=mine and desk.result_of != desk.turns)
         return (*[gr.update(interactive=shown)] * 5, back, kernel)
 
@@ -77,7 +80,7 @@ class Outcomes:
         with as_errors():
             desk.turn()
             desk.result_of = desk.turns
-            return self.on_desk(self._kept(desk))
+            return self.on_desk(self.kept(desk))
 
     def arrive(self, first: str, key: str) -> tuple:
         """Somebody opens the page: their last result, where there is one (it was reloaded), or the first example."""
@@ -87,7 +90,7 @@ class Outcomes:
         elif first:
             shown = self.example(first, desk)
         else:
-            shown = (*self.no_photo(desk), SKIP, SKIP)
+            shown = (*self.no_photo(desk), SKIP, SKIP, SKIP)
         return (desk.key, desk, *shown)
 
     def example(self, name: str, desk: Desk) -> tuple:
@@ -101,17 +104,20 @@ class Outcomes:
             return (keep(self.compare, kept.name, "", kept.picture), *self.shown(kept, timed=False))
 
     def on_desk(self, kept: Kept, timed: bool = True) -> tuple:
-        """(photo, frame, other, note, *results, live, scale, strength) for a photo with its result."""
+        """(photo, frame, other, note, *results, live, scale, quality, strength) for a photo with its result."""
         photo = gr.update(value=keep(self.compare, kept.name, "", kept.picture), visible=True)
         hidden = gr.update(value="", visible=False), gr.update(visible=False)
-        return (photo, *hidden, "", *self.shown(kept, 100, timed), IDLE, kept.scale, 100)
+        preset = kept.outcome.report["settings"]["preset_name"]
+        quality = preset if preset in QUALITIES else SKIP
+        return (photo, *hidden, "", *self.shown(kept, 100, timed), IDLE, kept.scale, quality, 100)
 
     def no_photo(self, desk: Desk) -> tuple:
         desk.turn()
         hidden = gr.update(value="", visible=False), gr.update(visible=False)
         return (gr.update(value=None, visible=True), *hidden, "", *self.cleared())
 
-    def _kept(self, desk: Desk | None) -> Kept:
+    def kept(self, desk: Desk | None) -> Kept:
+        """The result that the page shows. Raises BadInput."""
         if desk and desk.example:
             return examples.kept(desk.example)
         kept = self.shelf.get(desk.key) if desk else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from web_demo.desk import Desk
 from web_demo.handlers import Handlers
 from web_demo.limits import KERNEL_SUFFIXES
 from web_demo.live import IDLE
+from web_demo.outcomes import QUALITIES
 from web_demo.texts import PAD
 from web_demo.widgets import Choice, Compare, Count, DrawKernel, Frame, Percent, describe, inside_page, photo_box
 
@@ -23,6 +25,11 @@ QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_prog
 # Looking at photos and results is light, and is never held up by those who wait for a run.
 LIGHT: dict[str, Any] = {"concurrency_limit": 16, "api_visibility": "private", "show_progress": "hidden"}
 HEAVY: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "once", "show_progress": "hidden"}
+
+# Not by `cancels`: the browser is done with that a moment after the job has ended, and loses a click on Run in between.
+# In the queue, because answers come in order there: first the job's end, then the word that it has ended.
+STOP: dict[str, Any] = {"concurrency_limit": 16, "show_progress": "hidden"}
+AFTER_FAILURE = f"(now) => (now || '').includes('Stopped.') ? now : {json.dumps(IDLE)}"
 
 # On a phone the result is far below the button.
 _TO_THE_RESULT = """(desk) => {
@@ -51,6 +58,8 @@ class Tab:
     results: Sequence[Any]  # as Handlers.shown
     strength: Any
     form: Any
+    more: Any
+    gallery: Any
     pad: Any
     use_pad: Any
     pad_live: Any
@@ -59,6 +68,11 @@ class Tab:
     @property
     def downloads(self) -> list[Any]:
         return [*self.results[:4], self.results[8]]
+
+    @property
+    def after_result(self) -> list[Any]:
+        """As Handlers.finished."""
+        return [*self.downloads, self.again, self.pad, self.more, self.gallery]
 
     @property
     def on_desk(self) -> list[Any]:
@@ -89,7 +103,7 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
                 choices = [(f"{scale}x", scale) for scale in SCALES]
                 scale = Choice(choices, value=4, label="How many times larger", min_width=190, elem_id="kf-scale")
                 quality = Choice(
-                    [("Fast", "fast"), ("Balanced, slower", "balanced")], value="fast", label="Quality",
+                    [(label, preset) for preset, label in QUALITIES.items()], value="fast", label="Quality",
                     min_width=220, elem_id="kf-quality",
                 )  # fmt: skip
             with gr.Row():
@@ -98,7 +112,9 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
             forecast = gr.HTML(elem_id="kf-forecast")
             live = gr.HTML(IDLE, elem_id="kf-live", label="Live view")
             again = gr.Button("Show my last result", visible=False, size="sm", elem_id="kf-again")
-            advanced = _advanced()
+            with gr.Accordion("Advanced", open=False, elem_id="kf-advanced"):
+                advanced = _advanced()
+                more = gr.Button("Two more seeds, same kernel", size="sm", interactive=False, elem_id="kf-more")
     with gr.Row(elem_id="kf-panels"):
         before = gr.Image(label="Input", format="png", interactive=False, alt_text="The photo as it was given",
                           elem_id="kf-input", elem_classes=["kf-panel", "kf-pixels"], height=300, min_width=220,
@@ -128,6 +144,10 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
             name: gr.DownloadButton(label, interactive=False, size="sm", min_width=130, elem_id=f"kf-get-{name}")
             for name, label in names.items()
         }
+    gallery = gr.Gallery(
+        label="The same kernel, other seeds", columns=3, format="png", interactive=False, visible=False,
+        elem_id="kf-seeds",
+    )  # fmt: skip
     compare.render()
     with gr.Accordion("Draw or edit the kernel", open=False, elem_id="kf-edit"):
         gr.Markdown(PAD)
@@ -142,8 +162,8 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
     first = [gets[name] for name in ("photo", "kernel", "taps", "report")]
     tab = Tab(
         photo, frame, other, note, scale, quality, run, stop, again, forecast, live, advanced,
-        [*first, verdict, before, after, figure, gets["all"], compare], strength, form, pad, use_pad,
-        pad_live, pad_view,
+        [*first, verdict, before, after, figure, gets["all"], compare], strength, form, more, gallery, pad,
+        use_pad, pad_live, pad_view,
     )  # fmt: skip
     _runs(handlers, tab, desk)
     _photo_events(app, handlers, tab, desk, buttons)
@@ -151,31 +171,30 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
 
 
 def _advanced() -> list[Any]:
-    with gr.Accordion("Advanced", open=False, elem_id="kf-advanced"):
-        kernel_size = Count(
-            0, label="Kernel size in pixels", info="0: automatic. Even for 2x and 4x, odd for 3x.", precision=0,
-            minimum=0, maximum=largest_kernel_size(max(SCALES)),
-        )  # fmt: skip
-        seed = Count(
-            0, label="Seed", info="Balanced searches: another seed may find another kernel.", precision=0,
-            minimum=0, maximum=2**31 - 1,
-        )  # fmt: skip
-        prior = gr.Textbox(
-            "", label="Patch prior from the Hugging Face Hub", info="OWNER/NAME@COMMIT. Empty: the usual one.",
-            max_length=300,
-        )  # fmt: skip
-        kernel_file = gr.File(
-            label="A kernel you know: then only the photo is restored", file_types=list(KERNEL_SUFFIXES), height=150,
-            elem_id="kf-kernel-file",
-        )  # fmt: skip
-        paper = gr.Checkbox(False, label="The paper's settings", info="Hours on a processor, minutes on a GPU.")
+    kernel_size = Count(
+        0, label="Kernel size in pixels", info="0: automatic. Even for 2x and 4x, odd for 3x.", precision=0,
+        minimum=0, maximum=largest_kernel_size(max(SCALES)),
+    )  # fmt: skip
+    seed = Count(
+        0, label="Seed", info="Balanced searches: another seed may find another kernel.", precision=0,
+        minimum=0, maximum=2**31 - 1,
+    )  # fmt: skip
+    prior = gr.Textbox(
+        "", label="Patch prior from the Hugging Face Hub", info="OWNER/NAME@COMMIT. Empty: the usual one.",
+        max_length=300,
+    )  # fmt: skip
+    kernel_file = gr.File(
+        label="A kernel you know: then only the photo is restored", file_types=list(KERNEL_SUFFIXES), height=150,
+        elem_id="kf-kernel-file",
+    )  # fmt: skip
+    paper = gr.Checkbox(False, label="The paper's settings", info="Hours on a processor, minutes on a GPU.")
     return [kernel_size, seed, prior, kernel_file, paper]
 
 
 def _runs(handlers: Handlers, tab: Tab, desk: Any) -> None:
     """Run, Stop, and what follows a result."""
     inputs = [tab.photo, tab.scale, tab.quality, *tab.advanced, tab.frame, tab.strength, desk]
-    outputs, after = [*tab.results, tab.live], [*tab.downloads, tab.again, tab.pad]
+    outputs, after = [*tab.results, tab.live], tab.after_result
     describe(handlers.super_resolve, inputs)
     event = tab.run.click(
         handlers.super_resolve, inputs, outputs, api_name="super_resolve", validator=handlers.check_super_resolve,
@@ -185,11 +204,12 @@ def _runs(handlers: Handlers, tab: Tab, desk: Any) -> None:
         handlers.apply_kernel, [tab.photo, tab.scale, tab.quality, tab.frame, tab.strength, tab.pad, desk], outputs,
         api_visibility="private", **HEAVY,
     )  # fmt: skip
+    other = tab.more.click(handlers.more_seeds, desk, [tab.gallery, tab.live], api_visibility="private", **HEAVY)
+    other.failure(None, tab.live, tab.live, js=AFTER_FAILURE)
     for each in (event, drawn):
-        each.failure(lambda: IDLE, None, tab.live, **QUIET)
-        each.success(handlers.outcomes.finished, desk, after, js=_TO_THE_RESULT, **QUIET)
-    tab.stop.click(handlers.stop, None, tab.live, api_name="stop", cancels=[event, drawn], queue=False,
-                   show_progress="hidden")  # fmt: skip
+        each.failure(None, tab.live, tab.live, js=AFTER_FAILURE)
+        each.success(handlers.finished, desk, after, js=_TO_THE_RESULT, **QUIET)
+    tab.stop.click(handlers.stop, None, tab.live, api_name="stop", **STOP)
     tab.strength.release(
         handlers.outcomes.mix, [tab.strength, tab.form, desk], [tab.results[index] for index in (0, 6, 8, 9)], **LIGHT
     )
@@ -198,21 +218,18 @@ def _runs(handlers: Handlers, tab: Tab, desk: Any) -> None:
         handlers.try_kernel, [tab.photo, tab.scale, tab.quality, tab.frame, tab.pad], [tab.pad_view, tab.pad_live],
         api_visibility="private", concurrency_limit=None, trigger_mode="always_last", show_progress="hidden",
     ).failure(lambda: IDLE, None, tab.pad_live, **QUIET)  # fmt: skip
-    tab.again.click(handlers.outcomes.again, desk, [*tab.on_desk, tab.scale, tab.strength], **LIGHT).success(
-        handlers.outcomes.finished, desk, after, **QUIET
-    )
+    shown = [*tab.on_desk, tab.scale, tab.quality, tab.strength]
+    tab.again.click(handlers.outcomes.again, desk, shown, **LIGHT).success(handlers.finished, desk, after, **QUIET)
 
 
 def _photo_events(app: gr.Blocks, handlers: Handlers, tab: Tab, desk: Any, buttons: dict[str, Any]) -> None:
     """A photo, an example, the forecast, and what a visitor finds who comes or comes back."""
-    shown, after = [*tab.on_desk, tab.scale, tab.strength], [*tab.downloads, tab.again, tab.pad]
+    shown, after = [*tab.on_desk, tab.scale, tab.quality, tab.strength], tab.after_result
     tab.photo.upload(handlers.intake.new_photo, [tab.photo, tab.scale, tab.quality, desk], tab.on_desk, **LIGHT).then(
-        handlers.outcomes.finished, desk, after, **QUIET
+        handlers.finished, desk, after, **QUIET
     )
     for event in (tab.photo.clear, tab.other.click):
-        event(handlers.outcomes.no_photo, desk, tab.on_desk, **QUIET).then(
-            handlers.outcomes.finished, desk, after, **QUIET
-        )
+        event(handlers.outcomes.no_photo, desk, tab.on_desk, **QUIET).then(handlers.finished, desk, after, **QUIET)
     kernel_size, seed, _, kernel_file, paper = tab.advanced
     gr.on(
         [each.change for each in (tab.photo, tab.frame, tab.scale, tab.quality, kernel_size, kernel_file, paper)],
@@ -222,11 +239,11 @@ def _photo_events(app: gr.Blocks, handlers: Handlers, tab: Tab, desk: Any, butto
     kernel_file.upload(handlers.intake.look_at_kernel, [kernel_file, tab.scale], kernel_file, **LIGHT)
     for name, button in buttons.items():
         example = functools.partial(handlers.outcomes.example, name)
-        button.click(example, desk, shown, **LIGHT).success(handlers.outcomes.finished, desk, after, **QUIET)
+        button.click(example, desk, shown, **LIGHT).success(handlers.finished, desk, after, **QUIET)
     browser = gr.BrowserState("", storage_key="kernelfusion", secret="kernelfusion")
     first = examples.names()[0] if buttons else ""
     app.load(functools.partial(handlers.outcomes.arrive, first), browser, [browser, desk, *shown], **LIGHT).success(
-        handlers.outcomes.finished, desk, after, **QUIET
+        handlers.finished, desk, after, **QUIET
     )
 
 

@@ -8,6 +8,7 @@ import html
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -24,6 +25,7 @@ from web_demo.verdict import roughly
 
 COMFORTABLE = 90.0  # seconds that the part which is proposed takes at most, where that is possible
 NEWS_EVERY = 4.0  # seconds between two messages to somebody who waits
+SECONDS_TO_END = 5.0  # that Stop waits at most for a job to end
 SIDES = (512, 384, 320, 256, 192, 160, 128, 112)  # pixels of parts that may be proposed
 
 
@@ -44,6 +46,21 @@ def whole_number(value: Any) -> int:
     raise BadInput(f"'{str(value)[:20]}' is not a whole number.", "Give one without a fraction.")
 
 
+@dataclass(eq=False)
+class Task:
+    """A button's work, from the moment it is pressed until it has ended.
+
+    Attributes:
+        owner: whose it is.
+        stopped: the owner does not want it any more.
+        ended: it is over.
+    """
+
+    owner: str
+    stopped: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 class Service:
     """Args:
     limits: of the page.
@@ -55,6 +72,7 @@ class Service:
         self.limits, self.overrides, self.shelf = limits, overrides, shelf
         self.line = Line(limits.waiting)
         self.engine = runner.engine()
+        self._tasks: list[Task] = []
         self._measuring = threading.Lock()
         self._taken = functools.lru_cache(maxsize=500)(estimate)
 
@@ -114,12 +132,24 @@ class Service:
             told += f"<p class='kf-warning' role='alert'>{html.escape(warning)}</p>"
         return f"<div class='kf-forecast'>{told}</div>"
 
+    @contextlib.contextmanager
+    def task(self, owner: str) -> Iterator[Task]:
+        """Lets Stop reach what is done inside, also before a job is in the line: reading a photo can take a while."""
+        task = Task(owner)
+        self._tasks.append(task)
+        try:
+            yield task
+        finally:
+            self._tasks.remove(task)
+            task.ended.set()
+
     def run(
-        self, job: runner.Job, seconds: float, about: Any = lambda: "", gives_way: bool = False
+        self, task: Task, job: runner.Job, seconds: float, about: Any = lambda: "", gives_way: bool = False
     ) -> Iterator[str | SuperResolution]:
         """Waits in line and runs the job: HTML of how it stands, and at last the result.
 
         Args:
+            task: that the job is part of.
             seconds: that the job is expected to take.
             about: called for a word on what the run is about, where the page shows something else by now.
             gives_way: it ends when the same owner comes with another job.
@@ -132,17 +162,24 @@ class Service:
             while not self.line.wait(turn, pause):
                 yield waiting(*self.line.before(turn))
                 pause = NEWS_EVERY
-            if turn.stopped.is_set():
+            if turn.stopped.is_set() or task.stopped.is_set():
                 raise Cancelled()
             for frame in self.engine(job):
                 turn.touch()
-                if turn.stopped.is_set():
+                if turn.stopped.is_set() or task.stopped.is_set():
                     raise Cancelled()
                 yield live(frame, about()) if frame.result is None else frame.result
         finally:
             self.line.leave(turn)
 
     def stop(self, owner: str) -> bool:
-        """Ends the owner's job, whether it runs or waits. Returns whether there was one."""
-        waited, ran = self.line.stop(owner), runner.stop(owner)
-        return waited or ran
+        """Ends the owner's jobs, also those that are not in the line yet, and waits for that. Returns whether there was
+        one."""
+        tasks = [task for task in self._tasks if task.owner == owner]
+        for task in tasks:
+            task.stopped.set()
+        self.line.stop(owner)
+        runner.stop(owner)
+        for task in tasks:
+            task.ended.wait(SECONDS_TO_END)
+        return bool(tasks)

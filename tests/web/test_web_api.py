@@ -10,7 +10,7 @@ import pytest
 from web_steps import connect, send, wait_until
 
 import kf_core
-from web_demo import examples, runner
+from web_demo import examples, photos, runner, service
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +198,26 @@ def test_a_job_that_waits_is_stopped_before_it_starts(slow, slow_server, photo, 
     with pytest.raises(Exception, match="You stopped"):
         waiting.result(timeout=60)
     wait_until(lambda: not runner.busy())
+
+
+def test_a_job_is_stopped_while_its_photo_is_still_being_read(slow, photo, monkeypatch):
+    reading, go_on = threading.Event(), threading.Event()
+    load = photos.load
+
+    def slowly(*arguments):
+        reading.set()
+        go_on.wait(60)
+        return load(*arguments)
+
+    monkeypatch.setattr(photos, "load", slowly)
+    monkeypatch.setattr(service, "SECONDS_TO_END", 0.2)
+    job = slow.submit(photo=send(photo()), scale=2, api_name="/super_resolve")
+    assert reading.wait(60)
+    assert "Stopped" in slow.predict(api_name="/stop")
+    go_on.set()
+    with pytest.raises(Exception, match="You stopped"):
+        job.result(timeout=60)
+    assert not runner.busy()
 
 
 # --- people who mean harm ---

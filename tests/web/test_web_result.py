@@ -228,6 +228,9 @@ def test_wheel_pinch_pixels_and_double_click(mine):
     )
     mine.click("#kf-compare .kf-fit")
     assert zoom() == 1
+    mine.click("#kf-compare .kf-pixels-1")  # of a small picture: smaller than the view
+    assert zoom() * box["width"] * mine.evaluate("devicePixelRatio") == pytest.approx(96, rel=0.01)
+    mine.click("#kf-compare .kf-fit")
     mine.mouse.dblclick(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.3)
     assert zoom() == 4 and split() == "50%"  # the line stays
     mine.click("#kf-compare .kf-fit")
@@ -243,3 +246,15 @@ def test_wheel_pinch_pixels_and_double_click(mine):
     mine.click("#kf-compare .kf-full")
     mine.wait_for_function("document.fullscreenElement?.matches('.kf-compare')")
     mine.keyboard.press("Escape")
+
+
+def test_two_more_seeds_show_side_by_side_with_the_kernel_kept(mine):
+    mine.get_by_role("button", name="Advanced").click()
+    button = mine.locator("#kf-more:enabled")
+    assert re.search(r"\((a few seconds|about \d+ \w+)\)", button.inner_text())  # said before it is pressed
+    button.click()
+    mine.wait_for_selector("#kf-seeds :text('seed 2')")
+    sources = mine.eval_on_selector_all("#kf-seeds img", "all => [...new Set(all.map(image => image.src))]")
+    files = [mine.request.get(source).body() for source in sources]
+    assert len(set(files)) == 3 and {Image.open(BytesIO(file)).size for file in files} == {(96, 80)}
+    assert files[0] == mine.request.get(mine.get_attribute("#kf-result img", "src")).body()

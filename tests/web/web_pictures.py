@@ -29,6 +29,7 @@ def take(page, path):
 
 def show(visit, server, folder, width, name, dark=False):
     page = visit(server, width=width, dark=dark)
+    page.wait_for_selector("#kf-forecast :text('pixels')")
     take(page, folder / f"{name}.png")
     return page
 

@@ -7,7 +7,7 @@ const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 function paint() {
   const stage = find(".kf-stage");
   if (!stage) return;
-  const reach = (state.zoom - 1) / 2 / state.zoom * 100; // how far the middle can go, in percent of the picture
+  const reach = Math.max(0, state.zoom - 1) / 2 / state.zoom * 100; // how far the middle can go, in percent of the picture
   state.x = clamp(state.x, -reach, reach);
   state.y = clamp(state.y, -reach, reach);
   stage.style.setProperty("--split", state.split + "%");
@@ -15,6 +15,7 @@ function paint() {
   stage.classList.toggle("kf-zoomed", state.zoom > 1);
   stage.classList.toggle("kf-blocks", state.zoom * stage.clientWidth > 2 * Number(stage.dataset.width));
   find(".kf-split").value = state.split;
+  find(".kf-zoom").min = Math.min(1, state.zoom);
   find(".kf-zoom").value = state.zoom;
   find(".kf-zoom-value").textContent = Math.round(state.zoom * 100) / 100 + "x";
 }
@@ -30,10 +31,16 @@ function zoomAt(zoom, clientX, clientY) {
   paint();
 }
 
-// The zoom at which a pixel of the picture is a pixel of the screen.
+// The zoom at which a pixel of the picture is a pixel of the screen: below 1 where the picture is small.
 function pixelZoom() {
   const stage = find(".kf-stage");
   return Number(stage.dataset.width) / devicePixelRatio / stage.clientWidth;
+}
+
+function showPixels() {
+  if (pixelZoom() < 1) Object.assign(state, { x: 0, y: 0 });
+  state.zoom = pixelZoom();
+  paint();
 }
 
 element.addEventListener("input", (event) => {
@@ -131,7 +138,7 @@ element.addEventListener("click", (event) => {
   if (!stage) return;
   const box = stage.getBoundingClientRect();
   if (event.target.matches(".kf-fit")) zoomAt(1, box.left, box.top);
-  if (event.target.matches(".kf-pixels-1")) zoomAt(pixelZoom(), box.left + box.width / 2, box.top + box.height / 2);
+  if (event.target.matches(".kf-pixels-1")) showPixels();
   if (event.target.matches(".kf-full")) fill();
 });
 document.addEventListener("fullscreenchange", paint);
@@ -150,7 +157,7 @@ element.addEventListener("keydown", (event) => {
   } else if (event.key === "-") {
     state.zoom = Math.max(1, state.zoom - 1);
   } else if (event.key === "1") {
-    state.zoom = Math.max(1, pixelZoom());
+    showPixels();
   } else if (event.key === "f") {
     fill();
   } else {

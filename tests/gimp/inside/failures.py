@@ -74,6 +74,9 @@ def check_selections():
     refused(image, [layer], "Nothing is selected", use="selection", status="calling-error")
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 60, 60, 10, 10)
     refused(image, [small], "outside the layer", use="selection", status="calling-error")
+    for use in ("auto", "layer", "selection"):  # with an engine that would be noticed
+        words = {"use": use, "result": "same-size", "engine": "stub-dies", "status": "calling-error"}
+        refused(image, [small], "outside the layer", **words)
 
 
 def check_targets():

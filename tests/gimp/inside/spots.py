@@ -31,6 +31,17 @@ def check_no_two_fields_have_the_same_key():
     equal({key: found for key, found in keys.items() if len(found) > 1}, {}, "fields with the same key")
 
 
+def check_what_is_said_of_an_estimate():
+    """Plain where all is well, in orange where it is long, in red where the memory does not suffice."""
+    in_text = plugin("estimator").in_text
+    seen = {"fits": True, "seconds": 90.0, "memory_bytes": 2**31, "free_bytes": 2**33}
+    equal(in_text(seen), ("Takes about 2 min and 2.0 GiB of memory.", ""), "a run that is well")
+    equal(in_text(seen, 40)[1], "warning", "forty layers of it")
+    equal(in_text({**seen, "seconds": 7200.0}), ("Takes about 2 h and 2.0 GiB of memory.", "warning"), "a long run")
+    words = "Needs about 2.0 GiB of memory, and 1.0 GiB are free."
+    equal(in_text({**seen, "fits": False, "free_bytes": 2**30}), (words, "error"), "a run that does not fit")
+
+
 def check_the_part_around_a_spot_of_a_large_photo():
     source, options = plugin("source"), plugin("options")
     image, layer = make(width=1500, height=400)
