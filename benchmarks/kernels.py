@@ -35,7 +35,8 @@ from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
 from kf_core.run import Run
 from kf_core.scores import psnr
-from kf_core.stages import EstimateKernel, RefineKernel, RestoreImage, State, WeighKernel
+from kf_core.stages import EstimateKernel, RefineKernel, RestoreImage, WeighKernel
+from kf_core.state import State
 
 SIDE = 112  # LR pixels, what a user's small photo has
 PARTS: dict[str, tuple[int, Callable[[int, int], Pair]]] = {
@@ -63,10 +64,10 @@ def run_case(case: Pair, settings: Settings, pictures: bool) -> tuple[dict, list
         if type(stage) in STEPS:
             kernels[STEPS[type(stage)]] = state.kernel
         if isinstance(stage, RestoreImage):
-            restored, unmixed = stage, photo.to_array(state.image, case.lr)
+            restored, unmixed = stage, photo.to_array(state.image)
     seconds = time.monotonic() - began
     assert state.image is not None and state.estimate is not None and restored is not None
-    result = photo.to_array(state.image, case.lr)
+    result = photo.to_array(state.image)
     row: dict = {
         "case": case.name,
         "gain": psnr(result, case.hr) - usual,
@@ -90,7 +91,7 @@ def run_case(case: Pair, settings: Settings, pictures: bool) -> tuple[dict, list
         ]:
             estimate = replace(state.estimate, kernel=kernel, source=source)
             made = restored(replace(state, estimate=estimate), run).image
-            row[f"{name} gain"] = psnr(photo.to_array(made, case.lr), case.hr) - usual
+            row[f"{name} gain"] = psnr(photo.to_array(made), case.hr) - usual
     shown = [kernels[name].numpy() for name in STEPS.values() if name in kernels]
     return row, [case.lr, baseline, result, case.hr, case.kernel, *shown]
 

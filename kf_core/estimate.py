@@ -25,7 +25,7 @@ from kf_core.pipeline import make_stages
 from kf_core.progress import Monitor
 from kf_core.run import Run
 from kf_core.settings import SMALLEST, Settings
-from kf_core.stages import Stage
+from kf_core.state import Stage
 
 PROBE_SIDE = 96  # pixels of the image on which the speed is measured
 PROBE_SECONDS = 0.15  # the measurement ends after the pass in which this is over

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
-from kf_core.pixels import array_like, checked_pixels, value_range
+from kf_core.pixels import array_like, as_values, checked_pixels, value_range
 
 TAIL = 0.005  # share of the values at each end that do not decide the range: lamps, specks, dead pixels
 HEADROOM = 0.05  # of the range of the others, left free at each end
 FARTHEST = 2.0  # what lies farther out than this is carried past the engine, and no image goes beyond
 FLAT = 1e-6  # of the range of the file: a photo that varies less has no contrast to speak of
+BICUBIC_REACH = 3  # pixels on each side that an enlarged one depends on, and one to spare
 PLATEAU = 8  # so many values at the very end of the range, and twice as many as next to it, are taken for clipped
 STEEP, STEEP_WITHIN = 0.5, 2  # difference, in units of the range from -1 to 1, and within how many pixels
 NEARLY = 0.008  # in units of the range from -1 to 1, a grey level: so close to the end counts as at it
@@ -43,6 +44,8 @@ class Photo:
             been larger, -1 at the lower end, else 0; None: nowhere.
         excess: what was cut off `pixels` because it lies far out (a lamp in a high dynamic range photo); None: nothing.
         frame: what was left out of the caller's array around `pixels`.
+        place: row and column, in the photo that this is a part of, of the first pixel.
+        source: the caller's array; None: there was none.
     """
 
     pixels: Tensor
@@ -53,6 +56,8 @@ class Photo:
     clipped: Tensor | None = None
     excess: Tensor | None = None
     frame: Frame = NO_FRAME
+    place: tuple[int, int] = (0, 0)
+    source: np.ndarray | None = None
 
     @classmethod
     def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
@@ -76,30 +81,50 @@ class Photo:
         clipped = clipped_values(pixels) if stretch else None
         if stretch and excess is not None:  # cut off here and now
             clipped = excess.sign() + torch.where(excess == 0, 0.0 if clipped is None else clipped, 0.0)
-        return cls(pixels, range=(low, high), ends=(black, white), clipped=clipped, excess=excess, frame=frame)
+        ends = (black, white)
+        return cls(pixels, range=(low, high), ends=ends, clipped=clipped, excess=excess, frame=frame, source=image)
 
-    def to_array(self, image: Tensor, like: np.ndarray) -> np.ndarray:
-        """The image (1, 3, H, W) in the caller's values, dtype and number of channels, with its frame around it.
+    def to_array(self, image: Tensor) -> np.ndarray:
+        """The image (1, 3, H, W) in the caller's values, dtype and number of channels, with its frame around it."""
+        inside = self.to_values(image)
+        if self.frame == NO_FRAME:
+            return inside
+        scale = image.shape[-1] // self.size[1]
+        result = self.framed(scale)
+        self.without_frame(result, scale)[:] = inside
+        return result
 
-        Args:
-            like: the array that the photo was made of.
-        """
+    def to_values(self, image: Tensor) -> np.ndarray:
+        """The image (1, 3, H, W) in the caller's values, dtype and number of channels, without the frame."""
+        assert self.source is not None, "only a photo of an array can go back to one"
         if self.excess is not None:
             height, width = image.shape[-2:]
             image = image + bicubic(self.excess, height, width, limits=(-np.inf, np.inf))
         low, high = self.range
         values = low + (image[0].double().cpu().numpy() + 1) * ((high - low) / 2)
-        if self.frame != NO_FRAME:
-            values = self._framed(values, like)
-        return array_like(values.clip(*self.ends), like)
+        return array_like(values.clip(*self.ends), self.source)
 
-    def _framed(self, values: np.ndarray, like: np.ndarray) -> np.ndarray:
-        """The values (3, H, W) with the enlarged frame of `like` around them."""
-        scale = values.shape[-1] // self.size[1]
+    def framed(self, scale: int, result: np.ndarray | None = None) -> np.ndarray:
+        """An array for the result, `result` or a new one, that has the enlarged frame, and anything inside of it."""
+        assert self.source is not None
         height, width = (side * scale for side in self.outer_size)
-        framed = bicubic(torch.from_numpy(checked_pixels(like)), height, width, self.ends)[0].numpy()
-        without_frame(framed, _times(self.frame, scale))[:] = values
-        return framed
+        if result is None:
+            result = np.empty((height, width, *self.source.shape[2:]), self.source.dtype)
+        top, bottom, left, right = self.frame
+        outer = self.source.shape
+        for rows in (slice(0, top), slice(outer[0] - bottom, outer[0])):
+            result[_times_slice(rows, scale)] = enlarged(self.source, rows, slice(0, outer[1]), scale, self.ends)
+        for columns in (slice(0, left), slice(outer[1] - right, outer[1])):
+            rows = slice(top, outer[0] - bottom)
+            result[_times_slice(rows, scale), _times_slice(columns, scale)] = enlarged(
+                self.source, rows, columns, scale, self.ends
+            )
+        return result
+
+    def without_frame(self, result: np.ndarray, scale: int) -> np.ndarray:
+        """What of the result (H, W) or (H, W, 3), with its frame, is the photo."""
+        top, bottom, left, right = (side * scale for side in self.frame)
+        return result[top : result.shape[0] - bottom, left : result.shape[1] - right]
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -107,6 +132,12 @@ class Photo:
         low, high = self.range
         black, white = ((end - low) * 2 / (high - low) - 1 for end in self.ends)
         return black, white
+
+    @property
+    def unit(self) -> float:
+        """What a grey level of `pixels` is in the file, in grey levels of 255 from its black to its white."""
+        (low, high), (black, white) = self.range, self.ends
+        return (high - low) / (white - black)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -131,20 +162,39 @@ class Photo:
     @property
     def part(self) -> Photo:
         """The crop as a photo of its own, that has no frame."""
-        if self.crop is None:
-            return self
-        clipped, excess = (None if each is None else cut(each, self.crop) for each in (self.clipped, self.excess))
-        pixels = cut(self.pixels, self.crop)
-        return replace(self, pixels=pixels, crop=None, clipped=clipped, excess=excess, frame=NO_FRAME)
+        return self if self.crop is None else self.cut(self.crop)
+
+    def cut(self, box: Box) -> Photo:
+        """The pixels of a box as a photo of its own, that has no frame."""
+        pixels, clipped, excess = (
+            None if each is None else cut(each, box) for each in (self.pixels, self.clipped, self.excess)
+        )
+        assert pixels is not None
+        place = self.place[0] + box[0], self.place[1] + box[1]
+        return replace(self, pixels=pixels, crop=None, clipped=clipped, excess=excess, frame=NO_FRAME, place=place)
 
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""
         return replace(self, crop=informative_crop(self.pixels, side))
 
 
-def _times(frame: Frame, scale: int) -> Frame:
-    top, bottom, left, right = (side * scale for side in frame)
-    return top, bottom, left, right
+def _times_slice(part: slice, scale: int) -> slice:
+    return slice(part.start * scale, part.stop * scale)
+
+
+def enlarged(pixels: np.ndarray, rows: slice, columns: slice, scale: int, limits: tuple[float, float]) -> np.ndarray:
+    """Those rows and columns of (H, W) or (H, W, 3), enlarged bicubically as a part of the whole, of its dtype."""
+    height, width = ((part.stop - part.start) * scale for part in (rows, columns))
+    if 0 in (height, width):
+        return np.empty((height, width, *pixels.shape[2:]), pixels.dtype)
+    wider = [
+        slice(max(0, part.start - BICUBIC_REACH), min(side, part.stop + BICUBIC_REACH))
+        for part, side in zip((rows, columns), pixels.shape, strict=False)
+    ]
+    values = as_values(pixels[wider[0], wider[1]])
+    larger = bicubic(torch.from_numpy(values), values.shape[2] * scale, values.shape[3] * scale, limits)[0].numpy()
+    top, left = ((part.start - wide.start) * scale for part, wide in zip((rows, columns), wider, strict=True))
+    return array_like(larger[:, top : top + height, left : left + width], pixels)
 
 
 def usual_range(values: np.ndarray) -> tuple[float, float]:

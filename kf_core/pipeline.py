@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,10 @@ from kf_core.stages import (
     LearnPatches,
     RefineKernel,
     RestoreImage,
-    Stage,
-    State,
     TrustImage,
     WeighKernel,
 )
+from kf_core.state import Stage, State
 
 FETCHING = 0.02  # share of a run's progress that fetching a prior takes
 
@@ -73,6 +73,7 @@ def super_resolve(
     denoiser: Denoiser | None = None,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    unfinished: Path | None = None,
 ) -> SuperResolution:
     """Recovers the large image and the kernel that shrank it from one photo.
 
@@ -86,6 +87,9 @@ def super_resolve(
         denoiser: what takes noise off images in refinement and restoration, in place of PD.
         progress: called after every iteration, from this thread.
         should_stop: asked after every iteration and every tile; True ends the run with Cancelled.
+        unfinished: a folder for the result of a photo that is made in tiles (see settings.memory), which then is a file
+            mapped into memory. The same call goes on with what an earlier one left there. Delete it when the result is
+            written: kf_core.unfinished.forget.
 
     Raises:
         BadInput, OutOfMemory, Diverged, Cancelled, Unavailable: all of them KernelFusionError.
@@ -98,7 +102,8 @@ def super_resolve(
     (64, 64)
     """
     monitor = Monitor(progress, should_stop)
-    return _run(image, settings or Settings.preset("fast"), kernel, prior, estimator, denoiser, monitor, True)
+    settings = settings or Settings.preset("fast")
+    return _run(image, settings, kernel, prior, estimator, denoiser, monitor, True, unfinished)
 
 
 def recover_kernel(
@@ -133,6 +138,7 @@ def _run(
     denoiser: Denoiser | None,
     monitor: Monitor,
     want_image: bool,
+    unfinished: Path | None = None,
 ) -> SuperResolution:
     settings = settings.checked()
     if known is not None and estimator is not None:
@@ -155,7 +161,9 @@ def _run(
         with torch.random.fork_rng():
             photo = whole.cropped(settings.kernel_crop)
             monitor.limits = photo.limits
-            stages, about = make_stages(photo, settings, kernel, prior, estimator, denoiser, run, want_image)
+            stages, about = make_stages(
+                photo, settings, kernel, prior, estimator, denoiser, run, want_image, unfinished
+            )
             state = State(photo, about=about)
             for stage in stages:
                 state = stage(state, run)
@@ -163,7 +171,9 @@ def _run(
         if is_out_of_memory(error):
             raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
         raise
-    result = None if state.image is None or not want_image else photo.to_array(state.image, pixels)
+    result = state.result
+    if state.image is not None and want_image:
+        result = photo.to_array(state.image)
     report = make_report(state, settings, run, want_image)
     return SuperResolution(result, state.kernel.cpu().numpy().astype(np.float32), report)
 
@@ -177,6 +187,7 @@ def make_stages(
     denoiser: Denoiser | None,
     run: Run,
     want_image: bool,
+    unfinished: Path | None = None,
 ) -> tuple[list[Stage], Mapping[str, Mapping[str, Any]]]:
     """The stages of a run, and what the report says of its networks. The one place that decides what runs.
 
@@ -225,7 +236,7 @@ def make_stages(
         same_grid = photo.crop == photo.whole and settings.search_scale == settings.scale
         remade |= bool(settings.refine.rounds) or settings.doubt or not same_grid
     if want_image and remade:
-        stages.append(RestoreImage(denoiser, schedule, settings))
+        stages.append(RestoreImage(denoiser, schedule, settings, unfinished))
         if kernel is None and settings.doubt:
             stages.append(TrustImage())
 

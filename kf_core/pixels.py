@@ -33,6 +33,11 @@ def checked_pixels(image: np.ndarray) -> np.ndarray:
         )
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise BadPicture("The picture has values that are not numbers.", "Replace NaN and infinity first.")
+    return as_values(image)
+
+
+def as_values(image: np.ndarray) -> np.ndarray:
+    """(1, 3, H, W) float64 of (H, W) or (H, W, 3), in the array's own values; grey is repeated."""
     values = image.astype(np.float64)
     values = np.repeat(values[:, :, None], 3, axis=2) if image.ndim == 2 else values
     return np.ascontiguousarray(values.transpose(2, 0, 1))[None]

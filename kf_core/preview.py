@@ -27,7 +27,8 @@ from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
 from kf_core.settings import SMALLEST, Settings
-from kf_core.stages import RestoreImage, State, TrustImage
+from kf_core.stages import RestoreImage, TrustImage
+from kf_core.state import State
 from kf_core.trust.noise import noise_level
 
 SECONDS = 10.0  # a search for the kernel that takes longer is left out
@@ -119,7 +120,7 @@ def preview(
             raise OutOfMemory("The computer ran out of memory.", smaller(settings)) from error
         raise
     assert state.image is not None
-    made = part.to_array(state.image, pixels)
+    made = part.to_array(state.image)
     enlarged = inside(plain(pixels, wider, settings.scale), spot, wider, settings.scale)
     return Preview(
         laid_over(enlarged, made, spot, whole.in_the_array(around), settings.scale),

@@ -45,6 +45,7 @@ class Monitor:
         labels: what each stage does, for people.
         region: (top, left, height, width) of the photo that the previews show.
         limits: black and white of the photo's file, in the units of the engine's images.
+        part: (how many equal parts of the stage are done, of how many); steps are reported within the next.
     """
 
     progress: Callable[[Progress], None] | None = None
@@ -53,6 +54,7 @@ class Monitor:
     labels: Mapping[str, str] = field(default_factory=dict)
     region: tuple[int, int, int, int] | None = None
     limits: tuple[float, float] = (-1.0, 1.0)
+    part: tuple[int, int] = (0, 1)
     seconds: dict[str, float] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
     _phase: str = ""
@@ -63,7 +65,8 @@ class Monitor:
 
     def step(self, phase: str, step: int, total: int, preview: Callable[[], dict[str, Any]] | None = None) -> None:
         """Reports one finished iteration. Raises Cancelled."""
-        now = time.monotonic()
+        now, (done, parts) = time.monotonic(), self.part
+        step, total = done * total + step, parts * total
         if phase != self._phase:
             self._phase, self._began, self._before = phase, self._last, step - 1  # since the stage before ended
         self._last = now

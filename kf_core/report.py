@@ -11,7 +11,7 @@ from kf_core.device import describe
 from kf_core.kernels.base import Candidate
 from kf_core.run import Run
 from kf_core.settings import Settings
-from kf_core.stages import State
+from kf_core.state import State
 from kf_core.trust.confidence import residual, sentence
 from kf_core.version import __version__
 
@@ -22,6 +22,7 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
     """The report of a finished run; SuperResolution.report has its fields."""
     estimate, lr, monitor = state.estimate, state.photo.pixels, run.monitor
     image = state.image if want_image else None
+    made = image is not None or state.result is not None
     assert estimate is not None
     unexplained = state.residual
     if image is not None and unexplained is None:
@@ -39,7 +40,7 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         "seed": settings.seed,
         "device": {"type": run.device.type, "name": describe(run.device)},
         "input_size": [width, height],
-        "output_size": [width * settings.scale, height * settings.scale] if image is not None else None,
+        "output_size": [width * settings.scale, height * settings.scale] if made else None,
         "frame": list(state.photo.frame),
         **{name: dict(about) for name, about in state.about.items()},
         "kernel_source": estimate.source,

@@ -153,6 +153,7 @@ class Settings:
     )
     kernel_network: str = setting("bundled", 'of the estimator "learned"; or a file that `kf train-kernel` wrote')
     kernel_crop: int = setting(0, "LR pixels per side of the crop the kernel is sought on; 0: the whole photo", 0)
+    memory: float = setting(2.0, "GiB for making the image; where it takes more, it is made in tiles", 0.005)
     stretch: bool = setting(
         False,
         "the range of values that the photo fills counts as full, not that of its file; a frame around the photo and "

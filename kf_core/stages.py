@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from kf_core.cost import Cost, crop_pixels
 from kf_core.denoisers.adapt import Prior, learn_photo
@@ -17,65 +21,21 @@ from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
 from kf_core.kernels.refine import refine_kernel
-from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
+from kf_core.physics.noise_field import NoiseField
 from kf_core.restore.diffpir import prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.settings import Settings
+from kf_core.state import State
+from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
 from kf_core.trust.confidence import mix_with_bicubic, residual, share
 from kf_core.trust.drawing import choose_for_drawing, looks_drawn
 from kf_core.trust.noise import noise_level
+from kf_core.version import __version__
 
-RESTORE_BYTES = 180  # per HR pixel
 DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, of PD with 64 channels
 WEIGHING_WORK = 20.0  # the same per LR pixel of the crop
-
-
-@dataclass(frozen=True)
-class State:
-    """What is known of one photo after some of the stages.
-
-    Attributes:
-        photo: what the run is about.
-        estimate: the kernel; None before it was sought.
-        image: (1, 3, H, W) in [-1, 1]; None before it was made.
-        confidence: 0..1, the share of the image that is the kernel's; None where nobody has weighed it.
-        residual: RMS in grey levels of what kernel and its own image leave unexplained of the photo.
-        about: what the report says of the networks, PD's as "patch_prior", and "kernel_network".
-    """
-
-    photo: Photo
-    estimate: Estimate | None = None
-    image: Tensor | None = None
-    confidence: float | None = None
-    residual: float | None = None
-    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def kernel(self) -> Tensor:
-        assert self.estimate is not None, "no stage before has sought the kernel"
-        return self.estimate.kernel
-
-
-class Stage(Protocol):
-    """One step from state to state.
-
-    Attributes:
-        name: as in the progress and the report: letters and underscores.
-        label: what it does, for people.
-    """
-
-    name: str
-    label: str
-
-    def cost(self, height: int, width: int) -> Cost:
-        """For a photo of so many LR pixels."""
-        ...
-
-    def __call__(self, state: State, run: Run) -> State:
-        """Raises Cancelled, Diverged."""
-        ...
 
 
 class LearnPatches:
@@ -166,29 +126,49 @@ class WeighKernel:
 
 
 class RestoreImage:
-    """The image from photo and kernel, with the denoiser plugged in."""
+    """The image from photo and kernel, with the denoiser plugged in; in tiles where memory asks for it.
+
+    Args:
+        unfinished: a folder in which the tiles of a large photo are kept until all are there.
+    """
 
     name, label = "finish", "sharpening the picture"
 
-    def __init__(self, denoiser: Denoiser, schedule: NoiseSchedule, settings: Settings):
-        self.denoiser, self.schedule, self.settings = denoiser, schedule, settings
+    def __init__(self, denoiser: Denoiser, schedule: NoiseSchedule, settings: Settings, unfinished: Path | None = None):
+        self.denoiser, self.schedule, self.settings, self.unfinished = denoiser, schedule, settings, unfinished
 
     def cost(self, height: int, width: int) -> Cost:
-        hr = height * width * self.settings.scale**2
-        return Cost(self.settings.finish.steps * hr * work_per_pixel(self.denoiser), RESTORE_BYTES * hr)
+        scale, hr = self.settings.scale, height * width * self.settings.scale**2
+        work = self.settings.finish.steps * work_per_pixel(self.denoiser)
+        if fits_at_once(height, width, scale, self.settings.memory):
+            return Cost(work * hr, RESTORE_BYTES * hr)
+        side = tile_side(scale, self.settings.memory)
+        outer = side + 2 * OVERLAP
+        result = 0 if self.unfinished else 3 * hr  # bytes, of a photo of 8 bits
+        return Cost(work * hr * (outer / side) ** 2, RESTORE_BYTES * (outer * scale) ** 2 + result)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region = state.photo.in_the_array()
-        lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
+        photo, scale, memory = state.photo, self.settings.scale, self.settings.memory
         if photo.noise is None:
-            photo = replace(photo, noise=noise_level(photo, kernel, scale, run.monitor))
+            photo = replace(photo, noise=noise_level(photo, state.kernel, scale, run.monitor))
+        state, make = replace(state, photo=photo), partial(self.at_once, field=NoiseField.drawn(run.generator))
+        if fits_at_once(*photo.size, scale, memory):
+            run.monitor.region = photo.in_the_array()
+            return make(state, run)
+        with_doubt = self.settings.doubt and state.estimate is not None and state.estimate.evidence is not None
+        side, job = tile_side(scale, memory), fingerprint(state, self.settings) if self.unfinished else ""
+        return in_tiles(make, state, run, scale, side, with_doubt, self.unfinished, job)
+
+    def at_once(self, state: State, run: Run, field: NoiseField) -> State:
+        """The image of a photo, or of a tile of one, with its noise from `field`."""
+        lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         assert state.estimate is not None and photo.noise is not None
         weight = prior_weight_for(state.estimate.source, photo.noise, self.settings.finish)
         blur = UniformBlur(kernel, scale, "canvas")
-        image = restore(photo, blur, self.denoiser, self.schedule, self.settings.finish, run, weight)
+        image = restore(photo, blur, self.denoiser, self.schedule, self.settings.finish, run, weight, field)
         if not bool(torch.isfinite(image).all()):
             raise Diverged()
-        return replace(state, photo=photo, image=image, residual=residual(lr, image, kernel, scale))
+        return replace(state, image=image, residual=residual(lr, image, kernel, scale))
 
 
 class TrustImage:
@@ -200,11 +180,22 @@ class TrustImage:
         return Cost()
 
     def __call__(self, state: State, run: Run) -> State:
+        if state.result is not None:  # tiles are weighed one by one
+            return state
         assert state.estimate is not None and state.estimate.evidence is not None
         assert state.image is not None and state.residual is not None
         confidence = share(state.residual, state.estimate.evidence, state.estimate.source)
         image = mix_with_bicubic(state.photo, state.image, confidence)
         return replace(state, image=image, confidence=confidence)
+
+
+def fingerprint(state: State, settings: Settings) -> str:
+    """Of all that the image depends on: photo, kernel, settings, networks and version."""
+    told = json.dumps([settings.as_dict(), {name: dict(about) for name, about in state.about.items()}, __version__])
+    digest = hashlib.sha256(told.encode())
+    for values in (state.kernel.cpu().numpy(), state.photo.source):
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def work_per_pixel(denoiser: Denoiser) -> float:

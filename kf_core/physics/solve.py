@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CG_ITERATIONS = 30  # of the data step; docs/results.md has what more of them would change
+CG_ITERATIONS = 100  # of the data step, at most: enough for a tile to become what it is in the whole picture
 ENOUGH = 1e-10  # of the right side's energy, below which the rest is left
 
 

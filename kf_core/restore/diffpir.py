@@ -23,6 +23,7 @@ from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.photo import FARTHEST, Photo
 from kf_core.physics.blur import Blur
 from kf_core.physics.grid import initial_guess, inner
+from kf_core.physics.noise_field import NoiseField
 from kf_core.progress import preview
 from kf_core.restore.overshoot import without_overshoot
 from kf_core.run import Run
@@ -38,17 +39,25 @@ def restore(
     settings: FinishSettings,
     run: Run,
     prior_weight: float,
+    field: NoiseField | None = None,
 ) -> Tensor:
     """HR image (1, 3, h s, w s) for the whole photo of h x w pixels and its blur, which is on the canvas.
 
     Args:
         schedule: turns the settings' timesteps into sigmas.
         prior_weight: mu at sigma 0, the weight of the denoiser against the photo; `prior_weight_for` has a choice.
+        field: all noise, by step and by place in the picture that the photo may be a tile of; None: drawn by the run.
     """
+    field = field or NoiseField.drawn(run.generator)
     run, margin = run.at(settings.precision), blur.margin
     x = initial_guess(photo.pixels, blur.scale, margin)
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
-    noise = run.noise(x.shape)
+    top, left = (start * blur.scale - margin for start in photo.place)
+
+    def fresh_noise(step: int) -> Tensor:
+        return field(step, top, left, *x.shape[-2:]).to(run.device)
+
+    noise = fresh_noise(0)
     for number, timestep in enumerate(timesteps):
         variance = schedule.variance(timestep)
         sigma = math.sqrt(variance)
@@ -57,7 +66,7 @@ def restore(
             clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
         x = data_step(clean, photo, blur, data_weight(prior_weight, variance))
         kept = (noisy - x) / sigma
-        fresh = run.noise(x.shape)
+        fresh = fresh_noise(number + 1)
         noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         run.monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), blur.kernel))
     return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)

@@ -1,0 +1,73 @@
+"""The result of a large photo while it is made: in memory, or in a folder where the next run finds what is done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kf_core.errors import CannotWrite
+from kf_core.files.atomic import write_atomically
+from kf_core.physics.grid import Box
+
+PIXELS, DONE = "pixels.npy", "done.json"
+
+
+@dataclass
+class Unfinished:
+    """Attributes:
+    pixels: of the whole result, what is not done yet is anything; in a folder: a file that memory holds in part.
+    folder: None: in memory.
+    job: what the result is of, in a word that differs where the result would.
+    done: the tiles that are there.
+    confidence: that they were mixed by; None: they were not.
+    """
+
+    pixels: np.ndarray
+    folder: Path | None = None
+    job: str = ""
+    done: set[Box] = field(default_factory=set)
+    confidence: float | None = None
+
+    @classmethod
+    def begin(cls, folder: Path | None, job: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Unfinished:
+        """What the folder holds already of that job, or a new one in its place. Raises CannotWrite."""
+        if folder is None:
+            return cls(np.empty(shape, dtype))
+        try:
+            about = json.loads((folder / DONE).read_text("utf-8"))
+            pixels = np.lib.format.open_memmap(folder / PIXELS, mode="r+")
+            if about["job"] == job and pixels.shape == shape and pixels.dtype == dtype:
+                return cls(pixels, folder, job, {tuple(box) for box in about["done"]}, about["confidence"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # nothing there, or nothing to use
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / DONE).unlink(missing_ok=True)
+            pixels = np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=dtype, shape=shape)
+        except OSError as error:
+            hint = "Make room on that disk, or give another folder for unfinished work."
+            raise CannotWrite(f"The unfinished picture cannot be kept in {folder}.", hint) from error
+        return cls(pixels, folder, job)
+
+    def has(self, box: Box) -> bool:
+        return box in self.done
+
+    def add(self, box: Box, confidence: float | None) -> None:
+        """The pixels of a tile are there: so it is remembered, on the disk once they are."""
+        self.done.add(box)
+        self.confidence = confidence
+        if self.folder is not None:
+            assert isinstance(self.pixels, np.memmap)
+            self.pixels.flush()
+            about = json.dumps({"job": self.job, "done": sorted(self.done), "confidence": confidence}).encode()
+            write_atomically(self.folder / DONE, lambda file: file.write(about))
+
+
+def forget(folder: Path) -> None:
+    """Deletes what was kept in a folder of `Unfinished`; the result, where it is still in use, stays readable."""
+    shutil.rmtree(folder, ignore_errors=True)
