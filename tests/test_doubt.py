@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scenes import scene, with_noise
 from tiny import TINY
 
-from benchmarks.robustness import jpeg
 from benchmarks.split import case, seen
 from kf_core import Settings, load_prior, super_resolve
 from kf_core.denoisers.patch import PatchDenoiser
@@ -27,20 +27,10 @@ from kf_core.run import Run
 from kf_core.trust.choose import choose_kernel, clutter, corrected, weighed
 from kf_core.trust.confidence import residual, sentence, share
 from kf_core.trust.fitted import FITTED
-from kf_core.trust.noise import compression_noise, noise_level
+from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import Spectrum
 
 torch.set_num_threads(1)
-
-
-def scene(height: int, width: int, power: float, seed: int = 0) -> torch.Tensor:
-    """Noise (1, 3, height, width) with a spectrum of |f|^-power: the model of photographs."""
-    random = torch.Generator().manual_seed(seed)
-    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None]
-    radius = (rows.square() + columns.square()).clamp_min(1 / max(height, width) ** 2)
-    white = torch.fft.fft2(torch.randn(height, width, generator=random))
-    plane = torch.fft.ifft2(white * radius ** (-power / 4)).real
-    return (0.4 * plane / plane.std()).expand(1, 3, -1, -1)
 
 
 def sharpened(lr, kernel, network, settings, source="recovered", noise=0.0):
@@ -218,10 +208,6 @@ def test_a_photo_that_says_nothing_becomes_the_plain_enlargement_without_an_erro
     assert error < 0.02 * signal
 
 
-def with_noise(lr: torch.Tensor, sigma: float) -> torch.Tensor:
-    return lr + sigma / 127.5 * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("sigma", [5.0, 10.0, 20.0])
 def test_the_noise_of_a_photo_is_measured(sigma):
@@ -247,19 +233,6 @@ def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
         assert error(sigma, source) < 0.9 * error(0.0, source) and error(sigma, source) < plain
     noisy = Evidence(1.0, 0.2, 0.0, sigma)
     assert share(sigma, noisy, "recovered") > 0.5 and share(sigma, replace(noisy, noise=0.0), "recovered") == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("quality", [95, 85, 70, 50])
-def test_what_jpeg_took_is_measured_and_only_where_it_took_something(quality):
-    for index in (4, 13, 28):
-        photo = case(index, 80).lr
-        spoilt = jpeg(photo, quality)
-        grey = (spoilt.astype(float) - photo) @ np.array([0.299, 0.587, 0.114])
-        truth = np.sqrt(np.square(grey).mean())
-        assert truth / 1.6 < compression_noise(to_tensor(spoilt)) < 1.6 * truth
-        assert compression_noise(to_tensor(np.ascontiguousarray(spoilt[3:, 5:]))) > truth / 1.6  # cut out of it
-        assert compression_noise(to_tensor(photo)) == 0 == compression_noise(with_noise(to_tensor(photo), 5.0))
 
 
 def test_with_a_simple_kernel_the_photo_is_trusted_less():

@@ -24,6 +24,7 @@ class Evidence:
         noise: standard deviation of the photo's noise, in grey levels.
         agreement: of the estimate; None where no network was asked.
         drawn: the photo looks like text or a drawing, and was judged as trust/drawing.py does.
+        compressed: the photo was a JPEG, and the margin is that of the frequencies which it has not erased.
     """
 
     margin: float
@@ -32,6 +33,7 @@ class Evidence:
     noise: float
     agreement: float | None = None
     drawn: bool = False
+    compressed: bool = False
 
 
 @dataclass(frozen=True)

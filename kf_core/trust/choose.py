@@ -20,6 +20,7 @@ from kf_core.kernels.simple import GAUSSIANS, SimpleKernel, simple_kernels
 from kf_core.photo import Photo
 from kf_core.physics.kernel import centre_of_mass, cosine_similarity, normalise
 from kf_core.progress import Monitor, preview
+from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import noise_level, without_clipped
 from kf_core.trust.spectrum import Spectrum
@@ -33,9 +34,10 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
 
     Every other kernel that was thought of becomes a candidate; the weights of all of them sum to 1.
     """
+    compression = find_compression(photo, monitor)
     lr, recovered = photo.pixels, estimate.kernel
+    spectrum = telling_spectrum(photo, recovered, scale, monitor, compression)
     told = partial(preview, lr, recovered)
-    spectrum = telling_spectrum(photo, recovered, scale, monitor)
     simple = simple_kernels(recovered.shape[-1], scale)
     judged = best_simple(spectrum, simple, monitor)
     unblurred = judged[simple[0].name][0]
@@ -59,7 +61,8 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
         margin=unblurred - least,
         clutter=clutter(best.kernel),
         excess=least - spectrum.least,
-        noise=noise_level(photo, best.kernel, scale, monitor),
+        noise=noise_level(photo, best.kernel, scale, monitor, compression),
+        compressed=compression.kept is not None,
         agreement=estimate.agreement,
     )
     monitor.step("weigh_kernel", 3, 3, partial(preview, lr, best.kernel))
@@ -75,14 +78,18 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
     )
 
 
-def telling_spectrum(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor) -> Spectrum:
-    """Of a photo with clipped values: with them or painted over, whichever suits the kernel (K, K) better.
+def telling_spectrum(
+    photo: Photo, kernel: Tensor, scale: int, monitor: Monitor, compression: Compression | None = None
+) -> Spectrum:
+    """Without what JPEG erased; of a photo with clipped values, with them or painted over, whichever suits the kernel
+    (K, K) better.
 
     A lamp hides the blur of everything else. What is merely black or white does not, and painting over it would.
     """
-    spectra = [Spectrum(photo.pixels, scale)]
+    kept = (compression or find_compression(photo, monitor)).kept
+    spectra = [Spectrum(photo.pixels, scale, kept=kept)]
     if photo.clipped is not None:
-        spectra.append(Spectrum(without_clipped(photo), scale))
+        spectra.append(Spectrum(without_clipped(photo), scale, kept=kept))
         spectra.sort(key=lambda each: each.fit_anisotropy(kernel, monitor) - each.least)
     return spectra[0]
 

@@ -38,7 +38,8 @@ def share(unexplained: float, evidence: Evidence, source: str) -> float:
         doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
         least = 0.0
     else:  # the network's: it leaves no clutter where it fails, and sees more than the spectrum
-        doubts, least = 0.0, FITTED.least_margin_learned
+        doubts = 0.0
+        least = FITTED.least_margin_compressed if evidence.compressed else FITTED.least_margin_learned
     clear = FITTED.undoubted_share - doubts
     blurred = 1 - math.exp(-max(evidence.margin - least, 0) / FITTED.faint_margin)
     # The prior has more weight with a simple kernel, so that more of the photo is left unexplained.

@@ -24,6 +24,7 @@ class Fitted:
         is no sign of any, and a simple one is taken.
     least_margin_learned: nats per LR pixel; a network's kernel that explains the spectrum worse than hardly any blur
         does, and by more than that, is not believed at all.
+    least_margin_compressed: the same where JPEG has erased most frequencies: the margin is less certain.
     certainty: nats per LR pixel that make one kernel e times as likely as another.
     largest_share: of the image, the rest is always the bicubic enlargement.
     undoubted_share: the share without any doubt, if it could be more than the largest.
@@ -53,6 +54,7 @@ class Fitted:
     departure_cost_learned: float
     least_margin: float
     least_margin_learned: float
+    least_margin_compressed: float
     certainty: float
     largest_share: float
     undoubted_share: float

@@ -1,9 +1,4 @@
-"""The noise of a photo: white noise, by its spectrum, and what JPEG has taken from it. Not in the paper.
-
-JPEG rounds the DCT coefficients of each block of 8 x 8 pixels to multiples of a step that its quality sets. Once
-decoded, the coefficients still lie near such multiples, if one cuts the blocks where the encoder did: the pixels alone
-tell, the file may be long gone.
-"""
+"""The noise of a photo: white noise, by its spectrum, and what JPEG has taken from it. Not in the paper."""
 
 from __future__ import annotations
 
@@ -16,28 +11,23 @@ from torch import Tensor
 from kf_core.photo import Photo
 from kf_core.physics.grid import cut, informative_crop
 from kf_core.progress import Monitor
+from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.fitted import FITTED
-from kf_core.trust.spectrum import Spectrum, grey_plane
+from kf_core.trust.spectrum import Spectrum
 
-BLOCK = 8  # pixels per side
-LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encoder scales these
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
 FLAT_BLOCK = 7  # pixels per side
 FLATTEST, FLATTEST_BIAS = 0.05, 0.777  # share of the blocks, and what they make of white noise of 1 on 64 x 64 pixels
 CLIPPED_REACH = 3  # LR pixels around a clipped value that its light may have reached
 LEAST_KNOWN = 0.3  # of a photo that is left when clipped values are taken out
-QUALITIES = range(20, 96)  # above, the steps are hardly more than the rounding of pixels
 
 
-def noise_level(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor | None = None) -> float:
+def noise_level(
+    photo: Photo,
+    kernel: Tensor,
+    scale: int,
+    monitor: Monitor | None = None,
+    compression: Compression | None = None,
+) -> float:
     """Standard deviation, in grey levels, of the noise of a photo that `kernel` (K, K) shrank.
 
     Two measures: the power spectrum, whose end is flat where there is noise or the finest texture; and the flattest
@@ -45,6 +35,9 @@ def noise_level(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor | Non
     photo, the flattest blocks of the photo itself). What both see is noise, and what the spectrum sees beyond the
     texture of clean photos. To it comes what JPEG left. A large photo is judged by its most telling part, as the
     spectrum takes time and memory; clipped values are painted over. Raises Cancelled.
+
+    Args:
+        compression: what `find_compression` says of the photo; None: it is asked.
     """
     monitor = monitor or Monitor()
     lr = cut(without_clipped(photo), informative_crop(photo.pixels, FITTED.noise_crop))
@@ -58,7 +51,7 @@ def noise_level(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor | Non
         flat, texture = flat_block_noise(middle[None]), FITTED.flat_texture
     seen = green.noise(kernel) ** 2  # texture included
     white = max(seen - FITTED.texture**2, min(seen, flat**2 - texture**2), 0.0)
-    return math.sqrt(white + compression_noise(lr, monitor) ** 2)
+    return math.sqrt(white + (compression or find_compression(photo, monitor)).noise ** 2)
 
 
 def flat_block_noise(planes: Tensor) -> float:
@@ -99,50 +92,3 @@ def without_clipped(photo: Photo) -> Tensor:
         mean = F.avg_pool2d(photo.pixels * known, side, stride=1, padding=side // 2, count_include_pad=False)
         filled = torch.where(known > 0, photo.pixels, torch.where(filled == 0, mean / weight.clamp_min(1e-6), filled))
     return filled
-
-
-def quantisation_table(quality: int) -> Tensor:
-    """(8, 8): what libjpeg divides the coefficients of brightness by at a quality of 1..100."""
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return ((torch.tensor(LUMINANCE) * scale + 50) // 100).clamp(1, 255).float()
-
-
-def coefficients(grey: Tensor) -> Tensor:
-    """(N, 8, 8): the orthonormal DCT of the whole blocks of (h, w)."""
-    place, wave = torch.arange(BLOCK).float() + 0.5, torch.arange(BLOCK).float()
-    basis = torch.cos(torch.pi / BLOCK * wave[:, None] * place[None]) * math.sqrt(2 / BLOCK)
-    basis[0] /= math.sqrt(2)
-    return basis @ grey.unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK).reshape(-1, BLOCK, BLOCK) @ basis.T
-
-
-def compression_noise(lr: Tensor, monitor: Monitor | None = None) -> float:
-    """Standard deviation, in grey levels, of the error that JPEG left in (1, 3, h, w) in [-1, 1]; 0 if none is seen.
-
-    A photo resized after it was compressed has no blocks left, and shows none. Raises Cancelled.
-    """
-    monitor = monitor or Monitor()
-    grey, tables = grey_plane(lr).float(), {quality: quantisation_table(quality) for quality in QUALITIES}
-    best, found, quality = FITTED.lattice, None, 0
-    for row in range(BLOCK):
-        for column in range(BLOCK):
-            monitor.check()
-            blocks = coefficients(grey[row:, column:])
-            blocks[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
-            for tried, step in tables.items():
-                speaks = (blocks.abs() > step / 2) & (step >= 3)
-                if int(speaks.sum()) >= FITTED.fewest_coefficients:
-                    score = float(torch.cos(2 * torch.pi * blocks / step)[speaks].mean())
-                    if score > best:
-                        best, found, quality = score, blocks, tried
-    return 0.0 if found is None else rounding_error(found, tables[quality])
-
-
-def rounding_error(blocks: Tensor, step: Tensor) -> float:
-    """RMS of what rounding to multiples of `step` (8, 8) took from coefficients that are now `blocks` (N, 8, 8).
-
-    A coefficient that became zero was one of a Laplace distribution, as wide as the rest of its frequency say.
-    """
-    nonzero = (blocks.abs() > step / 2).float().mean(0).clamp(0, 0.99)
-    laplace = 2 * (step / (2 * nonzero.log())).square()  # 0 for a frequency that is nowhere left
-    lost = torch.minimum(laplace, step.square() / 12)
-    return float(lost.mean().sqrt())

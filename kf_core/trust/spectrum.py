@@ -28,6 +28,8 @@ NOISES = (0.08, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 FINER_NOISES = [NOISES[0] * (300 / NOISES[0]) ** (i / 32) for i in range(42)]  # 32 steps from 0.08 to 300, and on
 ANISOTROPIES = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)  # log of how much finer the scene's detail is down than across
 EULER = 0.5772156649
+DCT_BLOCK = 8  # pixels per side of the blocks of JPEG
+FEWEST = 64  # frequencies to judge by
 
 
 def grey_plane(photo: Tensor, colours: Sequence[float] = LUMA) -> Tensor:
@@ -36,9 +38,15 @@ def grey_plane(photo: Tensor, colours: Sequence[float] = LUMA) -> Tensor:
 
 
 class Spectrum:
-    """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by."""
+    """The periodogram of one LR photo (1, 3, h, w) in [-1, 1], to judge kernels (K, K) of one size and scale by.
 
-    def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = LUMA):
+    Args:
+        colours: what is taken of red, green and blue.
+        kept: (8, 8) bool, frequencies of the DCT that JPEG has not erased; the others say nothing of the blur. Not
+            heeded if hardly any are left.
+    """
+
+    def __init__(self, lr: Tensor, scale: int, colours: Sequence[float] = LUMA, kept: Tensor | None = None):
         grey = grey_plane(lr, colours)
         height, width = grey.shape
         rows, columns = (torch.hann_window(side + 2, periodic=False).double()[1:-1] for side in (height, width))
@@ -52,6 +60,11 @@ class Spectrum:
         low = [(a[:, 0].abs() * scale * side < 1.5) for a, side in ((self.rows, height), (self.columns, width))]
         # The lowest frequencies are the window's own, the mean is gone, and of a real photo one half says it all.
         self.counts = ~(low[0][:, None] & low[1][None]) & (torch.arange(width) <= width // 2)[None]
+
+        if kept is not None:
+            rows, columns = ((torch.fft.fftfreq(side).abs() * 2 * DCT_BLOCK).round().long() for side in (height, width))
+            inside = self.counts & kept[rows.clamp_max(DCT_BLOCK - 1)][:, columns.clamp_max(DCT_BLOCK - 1)]
+            self.counts = inside if int(inside.sum()) >= FEWEST else self.counts
 
         # What the misfit would be on average, were the model the truth: E log P is log S - Euler's constant.
         self.least = float(self.power[self.counts].clamp_min(1e-9).log().mean()) + 1 + EULER
