@@ -54,7 +54,7 @@ def recover(
     """Recovers only the kernel that shrank a photo. For kernels in files: kf kernel compare, kf kernel convert."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
     with ProgressLine(quiet) as line:
-        from kf_core.cli.upscale import visible
+        from kf_core.enlarged import visible
         from kf_core.files import outputs
         from kf_core.files.picture import read_picture
 

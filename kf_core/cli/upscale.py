@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from kf_core.cli.options import (
     Scale,
     make_settings,
 )
+from kf_core.enlarged import larger, times, visible
 from kf_core.errors import BadInput, Cancelled, CannotWrite
 
 if TYPE_CHECKING:
@@ -165,36 +166,6 @@ def plan(
     return planned
 
 
-def visible(picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
-    """(the colours, those under full transparency taken from what is seen beside them; the transparency 0..1)."""
-    import numpy as np
-
-    if picture.alpha is None:
-        return picture.pixels, None
-    from kf_core.engine.pixels import FULL, fill_hidden
-
-    white = np.iinfo(picture.alpha.dtype).max
-    alpha = picture.alpha.astype(np.float32) / white
-    if alpha.max() < FULL:
-        raise BadInput("The photo is transparent everywhere.", "Use one with something to see.")
-    colour = (picture.pixels / np.float32(white)).reshape(*alpha.shape, -1).astype(np.float32)
-    filled = (fill_hidden(colour, alpha) * white).round().clip(0, white).astype(picture.pixels.dtype)
-    return filled.reshape(picture.pixels.shape), alpha
-
-
-def larger(alpha: np.ndarray | None, image: np.ndarray) -> np.ndarray | None:
-    """The transparency 0..1 enlarged to the size of the image, in its whole numbers."""
-    import numpy as np
-
-    if alpha is None:
-        return None
-    from kf_core.engine.pixels import enlarge
-
-    white = np.iinfo(image.dtype).max
-    enlarged = enlarge(alpha, image.shape[0] // alpha.shape[0])
-    return (enlarged.astype(np.float64) * white).round().clip(0, white).astype(image.dtype)
-
-
 def mixed(photo: np.ndarray, image: np.ndarray, strength: float) -> np.ndarray:
     """`strength` of the image, the rest the plain bicubic enlargement of the photo."""
     import numpy as np
@@ -218,7 +189,3 @@ def sheet(picture: Picture, result: SuperResolution, image: np.ndarray) -> Pictu
     from kf_core.files.picture import Picture
 
     return Picture(outputs.make_sheet(picture.pixels, image, result.kernel), picture.profile)
-
-
-def times(dpi: tuple[float, float] | None, scale: int) -> Any:
-    return dpi and (dpi[0] * scale, dpi[1] * scale)
