@@ -8,7 +8,7 @@ away than OVERLAP has no say.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,11 +68,11 @@ def in_tiles(
     kept = Unfinished.begin(folder, job, shape, dtype)
     photo.framed(scale, kept.pixels)
     inside = photo.without_frame(kept.pixels, scale)
-    confidence, squares, area = kept.confidence, 0.0, 0
+    confidence = kept.confidence
 
-    def one(box: Box) -> None:
-        """Makes a tile, or its quarters where memory does not suffice for it."""
-        nonlocal confidence, squares, area
+    def one(box: Box) -> float:
+        """Makes a tile, or its quarters where memory does not suffice; the mean square that they leave unexplained."""
+        nonlocal confidence
         outer = widened(box, *photo.size)
         tile = photo.cut(outer)
         monitor.region = photo.in_the_array(outer)
@@ -90,27 +90,31 @@ def in_tiles(
             if run.device.type == "cuda":
                 torch.cuda.empty_cache()
         else:
-            squares, area = squares + made.residual**2 * box[2] * box[3], area + box[2] * box[3]
             top, left = (box[0] - outer[0]) * scale, (box[1] - outer[1]) * scale
             rows, columns = box[2] * scale, box[3] * scale
             placed = inside[box[0] * scale : box[0] * scale + rows, box[1] * scale : box[1] * scale + columns]
             placed[:] = values[top : top + rows, left : left + columns]
-            return
-        for quarter in tiles(box, -(-max(box[2:]) // 2)):
-            one(quarter)
+            return made.residual**2
+        return mean_of([(quarter, one(quarter)) for quarter in tiles(box, -(-max(box[2:]) // 2))])
 
     boxes = list(tiles(photo.whole, side))
     boxes.sort(key=lambda box: -shared(box, photo.crop or photo.whole))
     try:
         for number, box in enumerate(boxes):
             monitor.part = number, len(boxes)
-            if not kept.has(box):
-                one(box)
-                kept.add(box, confidence)
+            if box not in kept.done:
+                squares = one(box)
+                kept.add(box, squares, confidence)
     finally:
         monitor.part = 0, 1
-    unexplained = math.sqrt(squares / area) if area else None
+    unexplained = math.sqrt(mean_of(kept.done.items()))
     return replace(state, result=kept.pixels, image=None, confidence=confidence, residual=unexplained)
+
+
+def mean_of(parts: Iterable[tuple[Box, float]]) -> float:
+    """Of one number per box, each counting by its pixels."""
+    parts = list(parts)
+    return sum(value * box[2] * box[3] for box, value in parts) / sum(box[2] * box[3] for box, _ in parts)
 
 
 def tiles(box: Box, side: int) -> Iterator[Box]:

@@ -177,8 +177,10 @@ def test_what_is_done_is_kept_and_gone_on_with(photo, at_once, monkeypatch, tmp_
     assert np.abs(found.image.astype(int) - at_once.image).max() <= 1
     assert len(made) - 1 - before == 4 * 4 - before
     made.clear()
-    sharpened(photo, unfinished=folder)
-    assert not made  # all is there
+    again = sharpened(photo, unfinished=folder)
+    assert not made  # all is there, and what is told of it
+    told = "consistency_rms_grey_levels"
+    assert np.array_equal(again.image, found.image) and again.report[told] == pytest.approx(found.report[told])
     sharpened(photo, "finish.steps=2", unfinished=folder)
     assert len(made) == 16  # another job
 
