@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kf_core import BadInput
-from kf_core.physics.blur import PADDINGS, UniformBlur
+from kf_core.physics.blur import PADDINGS, Convolution, UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import (
     centre,
@@ -274,3 +274,14 @@ def test_bicubic_clamps_what_overshoots_at_an_edge():
     assert unclamped.min() < -1.01 and unclamped.max() > 1.01
     enlarged = bicubic(edge, 32, 32)
     assert float(enlarged.min()) == -1 and float(enlarged.max()) == 1
+
+
+@quick
+@given(height=st.integers(1, 40), width=st.integers(1, 40), reach=st.integers(0, 6), seed=st.integers(0, 99))
+def test_a_convolution_by_the_fourier_transform_is_conv2d_s_for_any_size(height, width, reach, seed):
+    random = torch.Generator().manual_seed(seed)
+    image = torch.randn(2, 3, height, width, generator=random)
+    kernel = torch.rand(2 * reach + 1, 2 * reach + 1, generator=random)
+    expected = F.conv2d(image.reshape(6, 1, height, width), kernel.flip(0, 1)[None, None], padding=reach)
+    found = Convolution(kernel, height, width)(image)
+    torch.testing.assert_close(found, expected.reshape(image.shape), rtol=0, atol=1e-4)

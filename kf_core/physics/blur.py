@@ -162,7 +162,8 @@ class Convolution:
     def __init__(self, kernel: Tensor, height: int, width: int):
         reach = kernel.shape[-1] // 2
         self.height, self.width = height, width
-        self.sizes = [fast_length(side + reach) for side in (height, width)]  # what wraps around is zero
+        # What wraps around is zero; a small photo may be smaller than the kernel.
+        self.sizes = [fast_length(max(side, reach + 1) + reach) for side in (height, width)]
         placed = torch.zeros(self.sizes).to(kernel)
         placed[: kernel.shape[0], : kernel.shape[1]] = kernel
         self.spectrum = torch.fft.rfft2(placed.roll((-reach, -reach), (0, 1)))
