@@ -16,13 +16,17 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_array, to_tensor
-from kf_core.trust.compression import Compression, compression_noise, find_compression
+from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.confidence import share
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import Spectrum
 
 torch.set_num_threads(1)
+
+
+def compression_noise(lr: torch.Tensor) -> float:
+    return find_compression(Photo(lr)).noise
 
 
 @pytest.mark.slow

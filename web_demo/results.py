@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 import kf_core
-from kf_core.cli.upscale import larger, mixed, visible
+from kf_core.cli.upscale import mixed
+from kf_core.enlarged import larger, visible
 from kf_core.files.deep import eight_bit
 from kf_core.files.kernels import write_kernel
 from kf_core.files.outputs import write_report

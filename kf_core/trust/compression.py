@@ -73,17 +73,11 @@ def coefficients(grey: Tensor) -> Tensor:
     return basis @ grey.unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK).reshape(-1, BLOCK, BLOCK) @ basis.T
 
 
-def compression_noise(lr: Tensor, monitor: Monitor | None = None) -> float:
-    """Standard deviation, in grey levels, of the error that JPEG left in (1, 3, h, w) in [-1, 1]; 0 if none is seen.
-
-    A photo resized after it was compressed has no blocks left, and shows none. Raises Cancelled.
-    """
-    quantised = quantised_blocks(lr, monitor)
-    return 0.0 if quantised is None else rounding_error(*quantised)
-
-
 def quantised_blocks(lr: Tensor, monitor: Monitor | None = None) -> tuple[Tensor, Tensor] | None:
-    """The DCT (N, 8, 8) of the blocks that JPEG has cut (1, 3, h, w) into, and its steps (8, 8); None: it has not."""
+    """The DCT (N, 8, 8) of the blocks that JPEG has cut (1, 3, h, w) into, and its steps (8, 8); None: it has not.
+
+    A photo resized after it was compressed has no blocks left. Raises Cancelled.
+    """
     monitor = monitor or Monitor()
     grey, tables = grey_plane(lr).float(), {quality: quantisation_table(quality) for quality in QUALITIES}
     best, found = FITTED.lattice, None
