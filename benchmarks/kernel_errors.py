@@ -23,7 +23,7 @@ from benchmarks import split
 from benchmarks.kf12 import RESULTS
 from benchmarks.kf144 import SCALE
 from kf_core import Settings, load_prior
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.atomic import write_atomically
 from kf_core.photo import Photo
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, nargs="*", default=CASES)
     chosen = parser.parse_args()
     schedule, finish = NoiseSchedule(), Settings.preset("fast").finish
-    denoiser, rows = PatchDenoiser(load_prior("bundled", "cpu").network, schedule), {name: [] for name in ERRORS}
+    denoiser, rows = DiffusionDenoiser(load_prior("bundled", "cpu").network, schedule), {name: [] for name in ERRORS}
     for index in chosen.cases:
         case = split.case(index, SIDE)
         lr, truth = to_tensor(case.lr), torch.from_numpy(case.kernel)

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.kf144 import SCALE, pair
 from kf_core import load_prior
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels import refine
 from kf_core.photo import Photo
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, nargs="*", default=range(12))
     chosen = parser.parse_args()
     settings = replace(Settings.preset("fast").refine, rounds=chosen.rounds)
-    denoiser, rows = PatchDenoiser(load_prior("bundled", "cpu").network, NoiseSchedule()), []
+    denoiser, rows = DiffusionDenoiser(load_prior("bundled", "cpu").network, NoiseSchedule()), []
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
     print("| case | before | image shifted too | image left |\n|---|---|---|---|")
     for index in chosen.cases:

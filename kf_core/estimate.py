@@ -14,8 +14,11 @@ import torch
 from kf_core import device as devices
 from kf_core.checkpoints import hub
 from kf_core.checkpoints.file import BUNDLED, read_checkpoint
+from kf_core.checkpoints.load import PACKAGED
+from kf_core.checkpoints.networks import build
 from kf_core.checkpoints.sources import on_hub, published
 from kf_core.denoisers.adapt import Prior
+from kf_core.denoisers.diffusion import VelocityNetwork
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import KernelFusionError, TooLarge
 from kf_core.photo import Photo
@@ -70,33 +73,34 @@ def stages_of(width: int, height: int, settings: Settings, kernel_known: bool) -
     side = SMALLEST + is_cut
     photo = Photo(torch.zeros(1, 3, side, side), (0, 0, SMALLEST, SMALLEST))
     kernel = torch.full((size, size), 1 / size**2) if kernel_known else None
-    with torch.device("meta"):
-        network = PatchDiffusion(prior_channels(settings))
-    prior = Prior(network, {})
+    prior = Prior(prior_network(settings), {})
     run = Run(torch.device("meta"), torch.Generator(), Monitor())
     with torch.random.fork_rng(devices=[]):
         stages, _ = make_stages(photo, settings, kernel, prior, None, None, run, want_image=True)
     return stages
 
 
-def prior_channels(settings: Settings) -> int:
-    """Filters of the PD that a run would use."""
-    source = settings.patches.prior
+def prior_network(settings: Settings) -> VelocityNetwork:
+    """The network that a run would load, on the meta device: what it costs, without its weights."""
+    source, patches = settings.patches.prior, settings.patches
     if source == "none":
-        return settings.patches.channels
-    path: Path | None = BUNDLED
-    with suppress(KernelFusionError, OSError, ImportError):
+        with torch.device("meta"):
+            return PatchDiffusion(patches.channels)
+    with suppress(KernelFusionError, OSError, ImportError):  # what is wrong with it the run itself will say
+        path: Path | None = PACKAGED.get(source)
         if source == "auto":
             path = hub.cached(on_hub(published())) if published() else BUNDLED
-        elif source != "bundled":
+        elif path is None:
             path = Path(os.path.expanduser(source))
             path = path if os.path.isfile(path) else hub.cached(on_hub(source))
-    return _channels(path) if path else _channels(BUNDLED)
+        return _without_weights(path or BUNDLED)
+    return _without_weights(BUNDLED)
 
 
 @cache
-def _channels(path: Path) -> int:
-    return int(read_checkpoint(path).config["channels"])
+def _without_weights(path: Path) -> VelocityNetwork:
+    network: VelocityNetwork = build(read_checkpoint(path))
+    return network.to("meta")
 
 
 @cache
@@ -106,7 +110,7 @@ def speed(device: torch.device) -> float:
         network = devices.channels_last(PatchDiffusion(64).eval().requires_grad_(False).to(device))
     image = torch.zeros(1, 3, PROBE_SIDE, PROBE_SIDE, device=device).contiguous(memory_format=torch.channels_last)
     t = torch.ones(1, dtype=torch.long, device=device)
-    work = 1e-4 * 64**2 * PROBE_SIDE**2
+    work = network.work * PROBE_SIDE**2
     network(image, t).sum().item()  # the first pass also sets up the libraries
     fastest, end = float("inf"), time.perf_counter() + PROBE_SECONDS
     while (began := time.perf_counter()) < end or fastest == float("inf"):

@@ -10,6 +10,7 @@ A frame around the photo is left out on the way there. On the way back it is enl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ BICUBIC_REACH = 3  # pixels on each side that an enlarged one depends on, and on
 PLATEAU = 8  # so many values at the very end of the range, and twice as many as next to it, are taken for clipped
 STEEP, STEEP_WITHIN = 0.5, 2  # difference, in units of the range from -1 to 1, and within how many pixels
 NEARLY = 0.008  # in units of the range from -1 to 1, a grey level: so close to the end counts as at it
+CLIPPED_REACH = 3  # LR pixels around a clipped value that its light may have reached
+LEAST_KNOWN = 0.3  # of a photo that is left when clipped values are taken out
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,14 @@ class Photo:
         (low, high), (black, white) = self.range, self.ends
         return (high - low) / (white - black)
 
+    @cached_property
+    def unclipped(self) -> Tensor:
+        """`pixels` with clipped values and what is near them painted over by their surroundings.
+
+        A lamp is no texture and no noise, yet has as much of every frequency as white noise.
+        """
+        return self.pixels if self.clipped is None else painted_over(self.pixels, self.clipped)
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
@@ -223,3 +234,19 @@ def clipped_values(pixels: Tensor) -> Tensor | None:
         plateau = (count >= PLATEAU) & (count >= 2 * next_to.sum((2, 3), keepdim=True))
         marks += sign * (there & plateau & (highest - lowest > STEEP))
     return marks if bool(marks.any()) else None
+
+
+def painted_over(pixels: Tensor, clipped: Tensor) -> Tensor:
+    """The pixels (1, 3, h, w) near clipped values replaced by the mean of what is known around them, as `unclipped`."""
+    side = 2 * CLIPPED_REACH + 1
+    near = functional.max_pool2d(clipped.abs().amax(1, keepdim=True), side, stride=1, padding=CLIPPED_REACH)
+    known = 1 - near
+    if float(known.mean()) < LEAST_KNOWN:  # a page of white paper, or a drawing
+        return pixels
+    filled, weight, side = pixels * known, known, 1
+    while bool((weight == 0).any()):
+        side = 2 * side + 1
+        weight = functional.avg_pool2d(known, side, stride=1, padding=side // 2, count_include_pad=False)
+        mean = functional.avg_pool2d(pixels * known, side, stride=1, padding=side // 2, count_include_pad=False)
+        filled = torch.where(known > 0, pixels, torch.where(filled == 0, mean / weight.clamp_min(1e-6), filled))
+    return filled

@@ -17,7 +17,7 @@ from kf_core.checkpoints.load import load_kernel_network, load_prior
 from kf_core.cost import Cost
 from kf_core.denoisers.adapt import Prior, fresh_prior
 from kf_core.denoisers.base import Denoiser
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadKernel, BadPrior, BadSetting, OutOfMemory, TooLarge, is_out_of_memory
 from kf_core.kernels.algorithm1 import Algorithm1
@@ -216,7 +216,7 @@ def make_stages(
         check_schedule(prior, settings.diffusion)
         network, about_prior = on_device(prior, run.device) if prior else fresh_prior(settings.patches, run.device)
         about["patch_prior"] = about_prior
-        patches = PatchDenoiser(network, schedule)
+        patches = DiffusionDenoiser(network, schedule)
         if settings.patches.steps:
             stages.append(LearnPatches(patches, about_prior, settings))
         if walks:
@@ -227,6 +227,7 @@ def make_stages(
         assert kernel is not None
         estimator = GivenKernel(kernel)
     stages.append(EstimateKernel(estimator))
+    check_noise(denoiser, settings, walks)
     remade = settings.finish.method == "plug_and_play" or not walks
     if kernel is None:
         if settings.refine.rounds:
@@ -274,6 +275,22 @@ def smaller(settings: Settings) -> str:
     if settings.preset_name == "fast":
         return "Use a smaller part of the photo, or a smaller scale." if settings.scale > 2 else "Use a smaller part."
     return "Use a smaller part of the photo, or the preset 'fast'."
+
+
+def check_noise(denoiser: Denoiser, settings: Settings, walks: bool) -> None:
+    """Raises BadPrior when the stages ask for more noise than the prior has learned to take away."""
+    latest = denoiser.network.latest if isinstance(denoiser, DiffusionDenoiser) else None
+    if latest is None:
+        return
+    asked = {
+        "recovery.timesteps": settings.recovery.timesteps[0] if walks else 0,
+        "refine.start": settings.refine.start if settings.refine.rounds else 0,
+        "finish.start": settings.finish.start,
+    }
+    name = max(asked, key=lambda name: asked[name])
+    if asked[name] > latest:
+        told = f"This prior has learned timesteps up to {latest}, and the setting {name} asks for {asked[name]}."
+        raise BadPrior(told, "Use a patch prior, such as 'bundled'; this one is for the preset 'fast'.")
 
 
 def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:

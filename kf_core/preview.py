@@ -12,10 +12,10 @@ import torch
 from kf_core import device as devices
 from kf_core.adjust import weaken
 from kf_core.checkpoints.load import load_prior
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, OutOfMemory, TooLarge, is_out_of_memory
-from kf_core.estimate import prior_channels, speed, stages_of
+from kf_core.estimate import prior_network, speed, stages_of
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.given import given_kernel
 from kf_core.photo import Photo
@@ -173,7 +173,8 @@ def find_kernel(whole: Photo, settings: Settings, run: Run) -> tuple[Estimate, b
 
 def quicker(settings: Settings) -> Settings:
     """The learned kernel, refined in a few passes over a small part of the photo. Nothing is fetched."""
-    prior = "bundled" if settings.patches.prior in ("none", "auto") else settings.patches.prior
+    usual = Settings.preset("fast").patches.prior
+    prior = usual if settings.patches.prior in ("none", "auto") else settings.patches.prior
     return replace(
         settings,
         estimator="learned",
@@ -196,7 +197,7 @@ def seconds_to_find(photo: Photo, settings: Settings, run: Run) -> float:
 
 def affordable_steps(box: Box, settings: Settings, device: torch.device) -> int:
     """As many steps of the restoration as the settings ask for, or fewer where those take longer than half SECONDS."""
-    work = box[2] * box[3] * settings.scale**2 * 1e-4 * prior_channels(settings) ** 2
+    work = box[2] * box[3] * settings.scale**2 * prior_network(settings).work
     return min(settings.finish.steps, max(LEAST_STEPS, int(SECONDS / 2 * speed(device) / work)))
 
 
@@ -206,7 +207,7 @@ def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> 
     prior = load_prior("bundled" if source in ("none", "auto") else source, run.device, run.monitor)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
     state = State(photo, estimate, about={"patch_prior": prior.about})
-    state = RestoreImage(PatchDenoiser(prior.network, schedule), schedule, settings)(state, run)
+    state = RestoreImage(DiffusionDenoiser(prior.network, schedule), schedule, settings)(state, run)
     return TrustImage()(state, run) if settings.doubt and estimate.evidence is not None else state
 
 

@@ -16,7 +16,7 @@ import torch
 from kf_core.cost import Cost, crop_pixels
 from kf_core.denoisers.adapt import Prior, learn_photo
 from kf_core.denoisers.base import Denoiser
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
@@ -30,11 +30,12 @@ from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
 from kf_core.trust.confidence import mix_with_bicubic, residual, share
-from kf_core.trust.drawing import choose_for_drawing, looks_drawn
+from kf_core.trust.drawing import choose_for_drawing
+from kf_core.trust.looks import looks_drawn
 from kf_core.trust.noise import noise_level
 from kf_core.version import __version__
 
-DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, of PD with 64 channels
+DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, where nothing is known: of PD with 64 channels
 WEIGHING_WORK = 20.0  # the same per LR pixel of the crop
 
 
@@ -43,7 +44,7 @@ class LearnPatches:
 
     name, label = "learn_patches", "learning patches"
 
-    def __init__(self, denoiser: PatchDenoiser, about: Mapping[str, Any], settings: Settings):
+    def __init__(self, denoiser: DiffusionDenoiser, about: Mapping[str, Any], settings: Settings):
         self.denoiser, self.about, self.patches = denoiser, about, settings.patches
 
     def cost(self, height: int, width: int) -> Cost:
@@ -117,9 +118,8 @@ class WeighKernel:
         run.monitor.region = state.photo.in_the_array(state.photo.crop)
         assert state.estimate is not None
         part, scale = state.photo.part, self.settings.scale
-        estimate = choose_kernel(part, state.estimate, scale, run.monitor)
-        if looks_drawn(part):
-            estimate = choose_for_drawing(part, estimate, scale, run.monitor)
+        choose = choose_for_drawing if looks_drawn(part) else choose_kernel
+        estimate = choose(part, state.estimate, scale, run.monitor)
         assert estimate.evidence is not None
         photo = replace(state.photo, noise=estimate.evidence.noise)
         return replace(state, photo=photo, estimate=finite(estimate), image=None)
@@ -200,9 +200,7 @@ def fingerprint(state: State, settings: Settings) -> str:
 
 def work_per_pixel(denoiser: Denoiser) -> float:
     """Millions of multiply-adds of one pass, per pixel."""
-    if isinstance(denoiser, PatchDenoiser):
-        return 1e-4 * denoiser.network.config["channels"] ** 2
-    return DENOISER_WORK
+    return denoiser.network.work if isinstance(denoiser, DiffusionDenoiser) else DENOISER_WORK
 
 
 def finite(estimate: Estimate) -> Estimate:

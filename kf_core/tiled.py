@@ -118,7 +118,7 @@ def mean_of(parts: Iterable[tuple[Box, float]]) -> float:
 
 
 def tiles(box: Box, side: int) -> Iterator[Box]:
-    """The box in parts as equal as can be, each at most `side` high and wide."""
+    """The box in parts, as equal as can be with even sides, each at most `side` (2 or more) high and wide."""
     top, left, height, width = box
     for first, rows in _cuts(height, side):
         for start, columns in _cuts(width, side):
@@ -126,8 +126,9 @@ def tiles(box: Box, side: int) -> Iterator[Box]:
 
 
 def _cuts(length: int, side: int) -> list[tuple[int, int]]:
-    count = -(-length // side)
-    ends = [length * n // count for n in range(count + 1)]
+    pairs = -(-length // 2)  # a denoiser may work on blocks of 2 x 2 pixels, which must be the same ones in any tile
+    count = -(-pairs // max(1, side // 2))
+    ends = [min(length, 2 * (pairs * n // count)) for n in range(count + 1)]
     return [(first, last - first) for first, last in zip(ends, ends[1:], strict=False)]
 
 

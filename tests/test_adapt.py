@@ -77,19 +77,19 @@ def test_without_patience_checks_change_nothing():
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (64, 48), (32, 32)])
 def test_the_held_out_strip_is_not_learned_from_and_only_it_is_measured(height, width):
     lr = photo(height, width)
-    learned, check = hold_out(lr, SCHEDULE)
+    network = PatchDiffusion(8).eval()
+    learned, check = hold_out(lr, SCHEDULE, network)
     long, short = max(height, width), min(height, width)
     assert sorted(learned.shape[1:]) == sorted((long - long // 8, short))
     assert torch.equal(learned, lr[0, :, : learned.shape[1], : learned.shape[2]])
-    network = PatchDiffusion(8).eval()
     before = check(network)
     assert check(network) == before  # the same noise every time
     changed = lr.clone()
     changed[0, :, : learned.shape[1] - 8, : learned.shape[2] - 8] *= -1  # out of the strip's reach
-    assert hold_out(changed, SCHEDULE)[1](network) == pytest.approx(before, rel=1e-5)
+    assert hold_out(changed, SCHEDULE, network)[1](network) == pytest.approx(before, rel=1e-5)
     changed = lr.clone()
     changed[..., -1, -1] *= -1
-    assert hold_out(changed, SCHEDULE)[1](network) != before
+    assert hold_out(changed, SCHEDULE, network)[1](network) != before
 
 
 def test_a_checkpoint_adapts_and_the_report_says_how_far():

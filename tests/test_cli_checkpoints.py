@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from kf_core.checkpoints import sources
-from kf_core.checkpoints.file import BUNDLED, WEIGHTS, save_prior
+from kf_core.checkpoints.file import BUNDLED, BUNDLED_FFDNET, WEIGHTS, save_prior
 from kf_core.cli import main as cli
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadInput
@@ -157,17 +157,18 @@ def test_list_shows_bundled_published_and_fetched(fake_hub, hub_constants, publi
     fake_hub.requests.clear()
     lines = [line.split() for line in in_process("list").stdout.splitlines()]
     assert lines[0] == ["bundled", str(BUNDLED)]
-    assert lines[1] == [f"{REPO}@{'1' * 40}", "not", "fetched", "yet"]
-    assert lines[2][0] == published and lines[2][1].endswith(WEIGHTS) and len(lines) == 3
+    assert lines[1] == ["ffdnet", str(BUNDLED_FFDNET)]
+    assert lines[2] == [f"{REPO}@{'1' * 40}", "not", "fetched", "yet"]
+    assert lines[3][0] == published and lines[3][1].endswith(WEIGHTS) and len(lines) == 4
     monkeypatch.setattr(sources, "PUBLISHED_REPOSITORY", published)
-    assert [line.split()[0] for line in in_process("list").stdout.splitlines()] == ["bundled", published]
+    assert [line.split()[0] for line in in_process("list").stdout.splitlines()] == ["bundled", "ffdnet", published]
     assert fake_hub.requests == []
 
 
 def test_pull_of_a_branch_says_what_to_pin(fake_hub, hub_constants, published):
     done = in_process("pull", REPO)
     assert done.exit_code == 0 and f"use {published}." in done.stderr and done.stdout.endswith(f"{WEIGHTS}\n")
-    for nothing in (["bundled"], ["auto"], ["./pd"], ["prior.safetensors"], []):
+    for nothing in (["bundled"], ["ffdnet"], ["auto"], ["./pd"], ["prior.safetensors"], []):
         assert isinstance(in_process("pull", *nothing).exception, BadInput)
 
 

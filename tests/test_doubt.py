@@ -12,7 +12,7 @@ from tiny import TINY
 
 from benchmarks.split import case, seen
 from kf_core import Settings, load_prior, super_resolve
-from kf_core.denoisers.patch import PatchDenoiser
+from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.kernels.base import Candidate, Estimate, Evidence
 from kf_core.kernels.simple import simple_kernels
@@ -38,7 +38,7 @@ def sharpened(lr, kernel, network, settings, source="recovered", noise=0.0):
     run = Run(torch.device("cpu"), torch.Generator().manual_seed(0), Monitor())
     blur, weight = UniformBlur(kernel, 4, "canvas"), prior_weight_for(source, noise, settings)
     schedule = NoiseSchedule()
-    return restore(Photo(lr), blur, PatchDenoiser(network, schedule), schedule, settings, run, weight)
+    return restore(Photo(lr), blur, DiffusionDenoiser(network, schedule), schedule, settings, run, weight)
 
 
 def line(length: int) -> torch.Tensor:

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.drawings import KERNELS, page, shrunk
+from benchmarks.drawings import KERNELS, MARGIN, page, screenshot, shrunk
 from benchmarks.split import case
 from kf_core import Settings, super_resolve
 from kf_core.kernels.base import Candidate, Estimate, Evidence
 from kf_core.photo import Photo
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel
-from kf_core.pixels import to_tensor
+from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
+from kf_core.scores import psnr
 from kf_core.trust.confidence import sentence
-from kf_core.trust.drawing import between_ink_and_paper, choose_for_drawing, grey_part, looks_drawn, misfit
+from kf_core.trust.drawing import between_ink_and_paper, choose_for_drawing, grey_part, misfit
+from kf_core.trust.looks import looks_drawn
+from kf_core.trust.noise import noise_level
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -48,6 +51,33 @@ def test_photographs_do_not_look_drawn():
     sky = case(4).lr.copy()
     sky[:40] = 250
     assert not looks_drawn(photo_of(sky))
+
+
+@pytest.mark.parametrize("noise", [2.0, 5.0, 10.0])
+@pytest.mark.parametrize("sharp", [page(*BLACK_ON_WHITE), page((235, 235, 235), (30, 34, 60)), screenshot()])
+def test_noise_hides_no_page_and_is_measured_between_its_lines(sharp, noise):
+    clean = photo_of(shrunk(sharp, gaussian_kernel(24, 2.0)))
+    noisy = photo_of(shrunk(sharp, gaussian_kernel(24, 2.0), noise))
+    assert looks_drawn(clean) and looks_drawn(noisy)
+    assert noise_level(clean, DISC, 4) < 0.3
+    assert noise_level(noisy, DISC, 4) * noisy.unit == pytest.approx(noise, rel=0.25)
+
+
+def test_edges_that_nothing_has_softened_are_not_taken_for_noise():
+    mean = KERNELS["mean of the pixel"]
+    for size in (34, 24):
+        assert noise_level(photo_of(shrunk(page(*BLACK_ON_WHITE, size), mean)), mean, 4) == 0
+    assert noise_level(photo_of(shrunk(screenshot(), mean)), mean, 4) == 0
+
+
+@pytest.mark.parametrize("noise", [5.0, 10.0])
+def test_noise_makes_no_page_of_a_photograph(noise):
+    random = np.random.default_rng(0)
+    drawn = 0
+    for index in range(0, 36, 2):
+        lr = case(index).lr
+        drawn += looks_drawn(photo_of((lr + random.normal(0, noise, lr.shape)).round().clip(0, 255).astype(np.uint8)))
+    assert drawn == 0
 
 
 @pytest.mark.parametrize(
@@ -91,6 +121,17 @@ def test_the_sentence_says_that_it_is_text_and_what_to_do():
         words = sentence(confidence, "simple", "a soft blur of 2 pixels", drawn=True)
         assert "text or a drawing" in words and "prior trained on text" in words
         assert "text" not in sentence(confidence, "simple", "a soft blur of 2 pixels")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharp", [page(*BLACK_ON_WHITE, 24), screenshot()])
+def test_what_was_merely_averaged_over_the_pixels_is_not_made_worse(sharp):
+    mean = KERNELS["mean of the pixel"]
+    small = shrunk(sharp, mean)
+    truth = (sharp[MARGIN:-MARGIN, MARGIN:-MARGIN] * 255).round().astype(np.uint8)
+    found = super_resolve(small, Settings.preset("fast", device="cpu"), kernel=mean.numpy()).image
+    plain = to_array(bicubic(to_tensor(small), *truth.shape[:2]), small)
+    assert psnr(found, truth) > psnr(plain, truth)
 
 
 @pytest.mark.slow

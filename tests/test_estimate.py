@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_what_the_run_refuses(monkeypatch):
     assert estimate(32, 32, FAST)["fits"] and not estimate(900, 900, FAST)["fits"]
     with pytest.raises(TooLarge):
         super_resolve(np.zeros((900, 900), np.uint8), FAST)
-    hopeless = FAST.with_overrides(["estimator=algorithm1", "recovery.unet_channels=1000000"])
+    hopeless = FAST.with_overrides(["estimator=algorithm1", "patches.prior=bundled", "recovery.unet_channels=1000000"])
     told = estimate(64, 64, hopeless)
     assert (told["fits"], told["memory_bytes"], told["free_bytes"]) == (False, None, 300 << 20)
 

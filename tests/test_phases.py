@@ -11,7 +11,8 @@ from kf_core import Cancelled
 from kf_core.checkpoints.load import load_prior
 from kf_core.denoisers.base import denoise_tiled
 from kf_core.denoisers.learn import Training, learn_patches, learning_rate_at, random_crop, stratified_timesteps
-from kf_core.denoisers.patch import PatchDenoiser, PatchDiffusion
+from kf_core.denoisers.diffusion import DiffusionDenoiser
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.algorithm1 import recover
@@ -47,11 +48,11 @@ def a_run(seed: int = 0, monitor: Monitor | None = None) -> Run:
 def sharpened(lr, kernel, scale, network, settings, run, source="recovered"):
     """What RestoreImage does with a photo without noise."""
     blur, weight = UniformBlur(kernel, scale, "canvas"), prior_weight_for(source, 0.0, settings)
-    return restore(Photo(lr), blur, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run, weight)
+    return restore(Photo(lr), blur, DiffusionDenoiser(network, SCHEDULE), SCHEDULE, settings, run, weight)
 
 
 def refined(lr, kernel, scale, network, settings, run):
-    return refine_kernel(Photo(lr), kernel, scale, PatchDenoiser(network, SCHEDULE), SCHEDULE, settings, run)
+    return refine_kernel(Photo(lr), kernel, scale, DiffusionDenoiser(network, SCHEDULE), SCHEDULE, settings, run)
 
 
 def blocks(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -218,7 +219,7 @@ def test_cancelling_is_obeyed_between_the_tiles_of_one_step():
     prior.register_forward_hook(lambda *_: passes.append(1))
     monitor = Monitor(should_stop=lambda: len(passes) == 2)
     with pytest.raises(Cancelled), torch.no_grad():
-        denoise_tiled(PatchDenoiser(prior, SCHEDULE), torch.zeros(1, 3, 64, 64), 0.3, 16, monitor)
+        denoise_tiled(DiffusionDenoiser(prior, SCHEDULE), torch.zeros(1, 3, 64, 64), 0.3, 16, monitor)
     assert len(passes) == 2
 
 
@@ -291,7 +292,7 @@ def test_denoising_in_tiles_gives_the_same_numbers(tile):
         whole = SCHEDULE.clean_from_velocity(diffused, prior(diffused, t), t).clamp(-1, 1)
         sizes.clear()
         noisy, sigma = diffused / SCHEDULE.signal_and_noise(t)[0], SCHEDULE.variance(200) ** 0.5
-        got = denoise_tiled(PatchDenoiser(prior, SCHEDULE), noisy, sigma, tile, Monitor())
+        got = denoise_tiled(DiffusionDenoiser(prior, SCHEDULE), noisy, sigma, tile, Monitor())
     torch.testing.assert_close(got, whole, rtol=0, atol=1e-5)
     assert float(whole.std()) > 0.1 and float((whole.abs() == 1).float().mean()) < 0.9  # not all clamped
     assert len(sizes) == -(-45 // tile) * -(-40 // tile) and max(sizes) <= tile + 14

@@ -16,7 +16,8 @@ from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_array, to_tensor
-from kf_core.trust.noise import flat_block_noise, noise_level, without_clipped
+from kf_core.trust.even_areas import OF_PAGES, OF_PHOTOGRAPHS, flat_block_noise
+from kf_core.trust.noise import noise_level
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,7 @@ def test_clipped_lamps_leave_the_data_step_and_the_noise():
     plain = to_array(bicubic(to_tensor(small), 4 * SIDE, 4 * SIDE), small)
     assert ((found.max(2) < 3) & (plain.min(2) > 60)).mean() < 0.002  # black blots where there was light
     clean = noise_level(photo, kernel, 4)
-    painted = Photo(without_clipped(photo))
+    painted = Photo(photo.unclipped)
     assert clean < 2 and float((painted.pixels - photo.pixels).abs().max()) > 0.5
     assert noise_level(Photo(photo.pixels), kernel, 4) > clean  # if nobody knew that they are clipped
 
@@ -157,11 +158,12 @@ def test_white_skies_and_flat_ends_of_the_range_are_not_clipped_lamps():
 
 @pytest.mark.parametrize("sigma", [3.0, 5.0, 10.0])
 @pytest.mark.parametrize("grey", [False, True])
-def test_flat_blocks_tell_the_noise(sigma, grey):
+@pytest.mark.parametrize("block", [OF_PHOTOGRAPHS, OF_PAGES])
+def test_flat_blocks_tell_the_noise(sigma, grey, block):
     ramp = torch.linspace(-60, 60, 64, dtype=torch.float64).expand(1 if grey else 3, 64, 64)
     noise = torch.randn(ramp.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert flat_block_noise(ramp + sigma * noise) == pytest.approx(sigma, rel=0.15)
-    assert flat_block_noise(ramp) < 0.01
+    assert flat_block_noise(ramp + sigma * noise, block) == pytest.approx(sigma, rel=0.15)
+    assert flat_block_noise(ramp, block) < 0.01
 
 
 @pytest.mark.parametrize("sigma", [3.0, 5.0])

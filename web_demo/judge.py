@@ -10,7 +10,6 @@ from kf_core.photo import Photo
 from kf_core.progress import Monitor
 from kf_core.settings import Settings
 from kf_core.trust.choose import best_simple
-from kf_core.trust.noise import without_clipped
 from kf_core.trust.spectrum import Spectrum
 
 SIDE = 64  # pixels of the part of the photo that is looked at
@@ -22,7 +21,7 @@ def judge(pixels: np.ndarray, kernel: np.ndarray, settings: Settings) -> dict[st
     "advantage": over the best simple kernel, in nats per pixel; "words" and "sentence": what to tell people.
     """
     photo = Photo.from_array(pixels, torch.device("cpu"), True).cropped(SIDE).part
-    spectrum, monitor = Spectrum(without_clipped(photo), settings.scale), Monitor()
+    spectrum, monitor = Spectrum(photo.unclipped, settings.scale), Monitor()
     simple = best_simple(spectrum, simple_kernels(len(kernel), settings.scale), monitor)
     least = min(misfit for misfit, _ in simple.values())
     advantage = least - spectrum.fit_anisotropy(torch.from_numpy(np.asarray(kernel, np.float32)), monitor)

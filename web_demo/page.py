@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from kf_core import Settings
 from web_demo import runner
 from web_demo.fool_handlers import FoolHandlers
 from web_demo.fool_tab import fool_tab
@@ -83,7 +84,7 @@ def build_app(overrides: Iterable[str] = (), limits: Limits | None = None) -> gr
 @functools.cache
 def warm() -> None:
     """Loads the engine and the bundled prior, so that the first visitor does not wait for them."""
-    runner._load_prior("bundled", "auto")
+    runner._load_prior(Settings.preset("fast").patches.prior, "auto")
 
 
 def launch(app: gr.Blocks, **options: Any) -> Any:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "pd-small.safetensors"
+BUNDLED_FFDNET = BUNDLED.with_name("ffdnet.safetensors")
 BUNDLED_KERNEL_NETWORK = BUNDLED.with_name("corrnet.safetensors")
 PRIOR = "kernelfusion-pd-1"  # the "format" of a patch diffusion network
+FFDNET = "kernelfusion-ffdnet-1"  # of an FFDNet, which makes images and is no prior of patches
 KERNEL_NETWORK = "kernelfusion-corrnet-1"  # and of a CorrNet, which finds kernels
 WEIGHTS = "pd.safetensors"  # the name of a published one
 MAX_BYTES = 64 << 20  # the largest so far has 9 MB

@@ -13,6 +13,7 @@ import torch
 from kf_core.checkpoints import hub
 from kf_core.checkpoints.file import (
     BUNDLED,
+    BUNDLED_FFDNET,
     BUNDLED_KERNEL_NETWORK,
     KERNEL_NETWORK,
     Checkpoint,
@@ -27,6 +28,8 @@ from kf_core.errors import Cancelled, KernelFusionError
 from kf_core.kernels.corrnet import CorrNet
 from kf_core.progress import Monitor
 
+PACKAGED = {"bundled": BUNDLED, "ffdnet": BUNDLED_FFDNET}  # the priors that are always there
+
 
 def load_prior(source: str = "auto", device: str | torch.device = "auto", monitor: Monitor | None = None) -> Prior:
     """A prior by its name, on a device, for super_resolve(prior=...).
@@ -35,8 +38,9 @@ def load_prior(source: str = "auto", device: str | torch.device = "auto", monito
     looks whether the branch has moved.
 
     Args:
-        source: "bundled", "auto" (the published one if it can be had, else the bundled one), a .safetensors file, or
-            OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
+        source: "bundled", "auto" (the published one if it can be had, else the bundled one), "ffdnet" (bundled too: no
+            prior of patches, but quicker at making images once the kernel is known), a .safetensors file, or OWNER/NAME
+            or OWNER/NAME@REVISION on the Hugging Face Hub.
         monitor: told of a download, which ends when the user wants to stop.
 
     Raises BadInput, Cancelled, or Unavailable when the Hub cannot give it now.
@@ -91,7 +95,7 @@ def _best(monitor: Monitor | None) -> Prior:
 
 
 def _load(source: str, monitor: Monitor | None) -> Prior:
-    path = BUNDLED if source == "bundled" else Path(os.path.expanduser(source))
+    path = PACKAGED.get(source) or Path(os.path.expanduser(source))
     if os.path.exists(path):  # os.path, because pathlib raises for some names that cannot be
         checkpoint, origin = read_checkpoint(path), dict[str, str]()
     else:

@@ -7,12 +7,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from kf_core.checkpoints.file import KERNEL_NETWORK, PRIOR, Checkpoint
+from kf_core.checkpoints.file import FFDNET, KERNEL_NETWORK, PRIOR, Checkpoint
+from kf_core.denoisers.diffusion import VelocityNetwork
+from kf_core.denoisers.ffdnet import FFDNet
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadPrior
 from kf_core.kernels.corrnet import CorrNet
 
 Network = TypeVar("Network", bound=nn.Module)
+LARGEST = 100_000  # filters, blocks or timesteps: what claims more is not made
 
 
 def patch_diffusion(config: dict, weights: dict[str, Tensor]) -> PatchDiffusion:
@@ -22,6 +25,14 @@ def patch_diffusion(config: dict, weights: dict[str, Tensor]) -> PatchDiffusion:
     if config.get("colours", 3) != 3:
         raise ValueError("only priors of three colours are used")
     return _filled(PatchDiffusion, config, weights)
+
+
+def ffdnet(config: dict, weights: dict[str, Tensor]) -> FFDNet:
+    """The denoiser that `config` describes."""
+    numbers = [config[name] for name in ("channels", "depth", "latest", "timesteps")]
+    if any(type(number) is not int or not 1 <= number <= LARGEST for number in numbers) or numbers[2] > numbers[3]:
+        raise ValueError("widths or timesteps that cannot be")
+    return _filled(FFDNet, config, weights)
 
 
 def corrnet(config: dict, weights: dict[str, Tensor]) -> CorrNet:
@@ -42,21 +53,26 @@ def corrnet(config: dict, weights: dict[str, Tensor]) -> CorrNet:
     return network
 
 
-BUILDERS = {PRIOR: patch_diffusion, KERNEL_NETWORK: corrnet}
+BUILDERS = {PRIOR: patch_diffusion, FFDNET: ffdnet, KERNEL_NETWORK: corrnet}
+PRIORS: dict[str, type[VelocityNetwork]] = {PRIOR: PatchDiffusion, FFDNET: FFDNet}  # what load_prior can load
 TOLD = {  # what a file of another format is not, and how to get one
     PRIOR: ("a KernelFusion prior", "Make one with `kf train-prior`."),
     KERNEL_NETWORK: ("a kernel estimator", "Make one with `kf train-kernel`."),
 }
 
 
-def build(checkpoint: Checkpoint, format: str = PRIOR) -> Any:
-    """The network of a checkpoint, on the CPU. Raises BadPrior if it is of another format or does not fit."""
+def build(checkpoint: Checkpoint, *formats: str) -> Any:
+    """The network of a checkpoint, on the CPU. Raises BadPrior if it is of none of the formats or does not fit.
+
+    No format: any that load_prior knows.
+    """
+    formats = formats or tuple(PRIORS)
     name = checkpoint.path.name
-    if checkpoint.format != format:
-        what, hint = TOLD[format]
+    if checkpoint.format not in formats:
+        what, hint = TOLD[formats[0]]
         raise BadPrior(f"{name} is not {what}.", hint)
     try:
-        return BUILDERS[format](checkpoint.config, checkpoint.weights)
+        return BUILDERS[checkpoint.format](checkpoint.config, checkpoint.weights)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise BadPrior(f"{name} does not fit this version's network.", "Train it again.") from error
 

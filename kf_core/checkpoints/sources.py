@@ -28,7 +28,7 @@ def on_hub(source: str) -> OnHub:
     """The place on the Hub that OWNER/NAME[@REVISION] means. Raises BadPrior, also for what looks like a path."""
     named = _NAME.fullmatch(source)
     if not named or Path(source).suffix in {".safetensors", *PICKLES}:
-        hint = "Use 'bundled', 'auto', the path of a .safetensors file, or OWNER/NAME@REVISION on the Hugging Face Hub."
+        hint = "Use 'bundled', 'ffdnet', 'auto', a .safetensors file, or OWNER/NAME@REVISION on the Hugging Face Hub."
         raise BadPrior(f"There is no prior checkpoint at '{source}', nor any of that name.", hint)
     repo, revision = named[1], named[2] or "main"
     return OnHub(repo, revision.lower() if re.fullmatch("[0-9a-fA-F]{40}", revision) else revision)

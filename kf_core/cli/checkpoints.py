@@ -25,9 +25,9 @@ def without_command(context: typer.Context) -> None:
 @checkpoints.command("list")
 def list_command() -> None:
     """Lists the priors that are bundled, published or fetched, and where they lie. Asks nobody."""
-    from kf_core.checkpoints import file, hub, sources
+    from kf_core.checkpoints import file, hub, load, sources
 
-    places = {"bundled": str(file.BUNDLED)}
+    places = {name: str(path) for name, path in load.PACKAGED.items()}
     if published := sources.published():
         places[published] = "not fetched yet"
     places |= {source: str(path) for path, source in sorted(hub.all_cached().items()) if path.name == file.WEIGHTS}
@@ -41,10 +41,10 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Fetch it even if it is here.")] = False,
 ) -> None:
     """Fetches a prior from the Hugging Face Hub, checks it and prints its path."""
-    from kf_core.checkpoints import hub, sources
+    from kf_core.checkpoints import hub, load, sources
 
     source = source or sources.published()
-    if source in ("", "bundled", "auto"):
+    if source in ("", "auto", *load.PACKAGED):
         raise BadInput("There is nothing to fetch under that name.", "Give OWNER/NAME@REVISION.")
     wanted = sources.on_hub(source)
     with stop.at_once():

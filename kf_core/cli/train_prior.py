@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,20 @@ from kf_core.cli.console import Device, ProgressLine, Quiet, Report, Seed, annou
 BUNDLED = "as the bundled prior"
 
 
+class NetworkKind(str, Enum):
+    pd = "pd"
+    ffdnet = "ffdnet"
+
+
 def train_prior(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of sharp photos.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="prior.safetensors", help="The prior.")],
+    network: Annotated[
+        NetworkKind, typer.Option(help="The patch prior, or a denoiser that is quicker at making images.")
+    ] = NetworkKind.pd,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="PRIOR", help="Begin with this prior's weights, to specialise it.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of training.", show_default=BUNDLED)] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Width of the network.", show_default=BUNDLED)] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Crops per step.", show_default=BUNDLED)] = None,
@@ -39,6 +51,8 @@ def train_prior(
         about = train(
             folder,
             output,
+            network=network.value,
+            start=start,
             **asked,
             seed=seed,
             device=device,

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from kf_core.denoisers.diffusion import VelocityNetwork
 from kf_core.denoisers.learn import Training, learn_patches
-from kf_core.denoisers.patch import RECEPTIVE_FIELD, PatchDiffusion
+from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import channels_last
 from kf_core.run import Run
@@ -23,14 +24,14 @@ LONGEST = 512  # ... of which at most so many pixels each way are looked at
 
 
 class Prior(NamedTuple):
-    """A patch diffusion network that has learned already, and what a report says of it.
+    """A network that has learned already, and what a report says of it.
 
     Attributes:
         network: frozen, on the device it is to be used on.
         about: its name, file, hash and architecture; "diffusion": the noise schedule it learned, where that is known.
     """
 
-    network: PatchDiffusion
+    network: VelocityNetwork
     about: dict[str, Any]
 
 
@@ -49,7 +50,7 @@ def learn_photo(lr: Tensor, prior: Prior, schedule: NoiseSchedule, patches: Patc
     """
     photo, check = lr[0].cpu(), None
     if patches.patience:
-        photo, check = hold_out(lr, schedule)
+        photo, check = hold_out(lr, schedule, prior.network)
     training = Training.begin(copy.deepcopy(prior.network).to(run.device), patches, run.generator)
     network = learn_patches(training, [photo], schedule, patches, run.monitor, check=check)
     learned = {
@@ -61,22 +62,26 @@ def learn_photo(lr: Tensor, prior: Prior, schedule: NoiseSchedule, patches: Patc
     return Prior(network.eval().requires_grad_(False), {**prior.about, **learned})
 
 
-def hold_out(lr: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Callable[[PatchDiffusion], float]]:
+def hold_out(
+    lr: Tensor, schedule: NoiseSchedule, network: VelocityNetwork
+) -> tuple[Tensor, Callable[[VelocityNetwork], float]]:
     """The photo (3, h, w) without a strip along one shorter side, and the mean velocity error of a network there.
 
-    The strip is seen in its surroundings, always with the same noise, so that two networks can be compared.
+    The strip is seen in its surroundings, always with the same noise, so that two networks of the same reach can be
+    compared; `network` is one of them.
     """
     upright = lr if lr.shape[3] >= lr.shape[2] else lr.transpose(2, 3)  # patches have no up and down
     cut = upright.shape[3] - upright.shape[3] // HELD_OUT
-    first = max(0, cut - RECEPTIVE_FIELD // 2)
+    first = max(0, cut - network.reach)
     seen = upright[:, :, :LONGEST, first : cut + LONGEST]
-    noise = torch.randn((len(LEVELS), *seen.shape[1:]), generator=Generator().manual_seed(3)).to(lr.device)
-    t = torch.tensor(LEVELS, device=lr.device)
+    levels = [level for level in LEVELS if level <= (network.latest or level)]
+    noise = torch.randn((len(levels), *seen.shape[1:]), generator=Generator().manual_seed(3)).to(lr.device)
+    t = torch.tensor(levels, device=lr.device)
     noisy, velocity = schedule.add_noise(seen, noise, t), schedule.velocity(seen, noise, t)
     noisy = noisy.contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
-    def check(network: PatchDiffusion) -> float:
+    def check(network: VelocityNetwork) -> float:
         wrong = network(noisy, t) - velocity
         return float(wrong[..., cut - first :].square().mean())
 

@@ -16,11 +16,14 @@ class Denoiser(Protocol):
     Attributes:
         reach: pixels around a pixel on which its estimate depends: tiles that overlap by so much give the same numbers
             as the whole image. None: the estimate depends on the whole image, which is never cut.
-        multiple: height and width have to be multiples of it.
+        multiple: height and width have to be multiples of it, and a tile must begin at one to get the same numbers.
     """
 
-    reach: int | None
-    multiple: int
+    @property
+    def reach(self) -> int | None: ...
+
+    @property
+    def multiple(self) -> int: ...
 
     def __call__(self, noisy: Tensor, sigma: float) -> Tensor:
         """x_0 + sigma n, (B, 3, H, W) with x_0 in [-1, 1] and n standard Gaussian -> the estimate of x_0, the same."""
@@ -38,7 +41,8 @@ def denoise_tiled(denoiser: Denoiser, noisy: Tensor, sigma: float, tile: int, mo
     height, width = noisy.shape[-2:]
     if denoiser.reach is None:
         tile = max(height, width)
-    reach = denoiser.reach or 0
+    reach = -(-(denoiser.reach or 0) // denoiser.multiple) * denoiser.multiple
+    tile = max(1, tile // denoiser.multiple) * denoiser.multiple
     clean = torch.empty_like(noisy)
     for top in range(0, height, tile):
         for left in range(0, width, tile):

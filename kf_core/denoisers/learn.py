@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.denoisers.diffusion import VelocityNetwork
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import resolve_precision
-from kf_core.errors import Cancelled
+from kf_core.errors import BadSetting, Cancelled
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
 
@@ -37,8 +37,8 @@ class Training:
         best: step and weights of the lowest check so far; only kept where the training may stop early.
     """
 
-    network: PatchDiffusion
-    average: PatchDiffusion
+    network: VelocityNetwork
+    average: VelocityNetwork
     optimizer: torch.optim.Optimizer
     generator: Generator
     losses: list[float] = field(default_factory=list)
@@ -46,17 +46,19 @@ class Training:
     best: tuple[int, dict[str, Tensor]] | None = None
 
     @classmethod
-    def begin(cls, network: PatchDiffusion, settings: PatchSettings, generator: Generator) -> Training:
+    def begin(cls, network: VelocityNetwork, settings: PatchSettings, generator: Generator) -> Training:
         """Of `network`, in place; `generator`, on the CPU, makes all crops, timesteps and noise."""
         network.train()
         for name, weight in network.named_parameters():
             weight.requires_grad_(any(part in name for part in LEARNING[settings.layers]))
         average = copy.deepcopy(network).requires_grad_(False) if settings.ema else network
         learning = [weight for weight in network.parameters() if weight.requires_grad]
+        if not learning:
+            raise BadSetting(f"This prior has no layers '{settings.layers}'.", "Let all of them learn: layers=all.")
         return cls(network, average, torch.optim.Adam(learning, lr=settings.learning_rate), generator)
 
     @property
-    def result(self) -> PatchDiffusion:
+    def result(self) -> VelocityNetwork:
         """The network to use: of the best check where the training may stop early, else the last."""
         if self.best:
             self.average.load_state_dict(self.best[1])
@@ -70,9 +72,9 @@ def learn_patches(
     settings: PatchSettings,
     monitor: Monitor,
     *,
-    check: Callable[[PatchDiffusion], float] | None = None,
+    check: Callable[[VelocityNetwork], float] | None = None,
     keep: Callable[[Training, bool], None] | None = None,
-) -> PatchDiffusion:
+) -> VelocityNetwork:
     """Goes on with `training` until settings.steps are done, or it stops early, and returns the network.
 
     Args:
@@ -84,7 +86,7 @@ def learn_patches(
         keep: called after every step with True where the user wants to stop: the place to put the training away.
     """
     network, average, optimizer, generator = training.network, training.average, training.optimizer, training.generator
-    device = next(network.parameters()).device
+    device, latest = next(network.parameters()).device, network.latest or schedule.steps
     bf16 = resolve_precision(settings.precision, device) == "bf16"
     if check and not training.checks and not training.losses:
         note_check(training, check(average), settings)
@@ -94,7 +96,7 @@ def learn_patches(
             group["lr"] = learning_rate_at(step, settings)
         clean = random_batch(pictures, settings, generator)
         clean = clean.to(device).contiguous(memory_format=torch.channels_last)
-        t = stratified_timesteps(settings.batch, schedule.steps, generator, settings.timestep_power).to(device)
+        t = stratified_timesteps(settings.batch, latest, generator, settings.timestep_power).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             predicted = network(schedule.add_noise(clean, noise, t), t)
@@ -187,7 +189,7 @@ def random_crop(pictures: Sequence[Tensor], settings: PatchSettings, generator: 
 
 
 @torch.no_grad()
-def follow(average: PatchDiffusion, network: PatchDiffusion, decay: float) -> None:
+def follow(average: VelocityNetwork, network: VelocityNetwork, decay: float) -> None:
     """Exponential moving average of the weights."""
     for mean, value in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(value, 1 - decay)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.denoisers.diffusion import VelocityNetwork
 
 RECEPTIVE_FIELD = 15
+WORK = 1e-4  # millions of multiply-adds per pixel and squared number of channels
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
 
@@ -43,7 +44,7 @@ class Block(nn.Module):
         return self.second(self.activation(torch.addcmul(shift, self.first(x), 1 + scale)))
 
 
-class PatchDiffusion(nn.Module):
+class PatchDiffusion(VelocityNetwork):
     """Predicts the velocity of a noised image from 15x15 patches (appendix A.2, D).
 
     No stride, no attention and no normalisation over space: any of them would widen the receptive field beyond 15x15,
@@ -64,6 +65,7 @@ class PatchDiffusion(nn.Module):
             "activation": activation,
             "residual": residual,
         }
+        self.reach, self.work = RECEPTIVE_FIELD // 2, WORK * channels**2
         self.residual = residual
         width = max(64, channels)
         self.embedding = TimestepEmbedding(width)
@@ -79,26 +81,3 @@ class PatchDiffusion(nn.Module):
             update = block(self.between(hidden), embedded)
             hidden = hidden + update if self.residual else update
         return self.blocks[-1](self.between(hidden), embedded)
-
-
-class PatchDenoiser:
-    """PD as a Denoiser: the noise's sigma stands for the timestep whose noise is nearest.
-
-    Attributes:
-        network: frozen, on the device of the images; may be exchanged for one that has learned this photo.
-        schedule: the one that the network learned.
-    """
-
-    reach: int | None = RECEPTIVE_FIELD // 2
-    multiple = 1
-
-    def __init__(self, network: PatchDiffusion, schedule: NoiseSchedule):
-        self.network, self.schedule = network, schedule
-
-    def __call__(self, noisy: Tensor, sigma: float) -> Tensor:
-        """x_0 + sigma n, (B, 3, H, W) -> the estimate of x_0, clamped to [-1, 1]."""
-        t = self.schedule.timestep(sigma)
-        signal, _ = self.schedule.signal_and_noise(t)
-        diffused = signal * noisy
-        velocity = self.network(diffused.contiguous(memory_format=torch.channels_last), t).float()
-        return self.schedule.clean_from_velocity(diffused, velocity, t).clamp(-1, 1)

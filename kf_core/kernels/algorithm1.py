@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kf_core.cost import Cost, crop_pixels
-from kf_core.denoisers.patch import PatchDenoiser, PatchDiffusion
+from kf_core.denoisers.diffusion import DiffusionDenoiser, VelocityNetwork
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import channels_last
 from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
@@ -29,7 +29,7 @@ from kf_core.settings import RecoverySettings, Settings
 
 UNET_BYTES, GRADIENT_BYTES = 250, 45  # per HR pixel and channel of the U-Net, of PD with its gradient
 SEARCH_BYTES = 160 << 20  # however small the photo
-UNET_WORK, PD_WORK = 4e-3, 1e-4  # millions of multiply-adds per HR pixel and squared number of channels
+UNET_WORK = 4e-3  # millions of multiply-adds per HR pixel and squared number of channels
 
 
 class Algorithm1:
@@ -44,7 +44,7 @@ class Algorithm1:
 
     def __init__(
         self,
-        denoiser: PatchDenoiser,
+        denoiser: DiffusionDenoiser,
         settings: Settings,
         known_kernel: Tensor | None = None,
         start: KernelEstimator | None = None,
@@ -74,11 +74,11 @@ class Algorithm1:
         recovery = self.settings.recovery
         side = self.settings.kernel_crop if self.known_kernel is None else 0
         walked = crop_pixels(height, width, side) * self.scale**2
-        channels = self.denoiser.network.config["channels"]
+        network = self.denoiser.network
         count = recovery.first_iterations + recovery.iterations * (len(recovery.timesteps) - 1)
-        denoising = (3 if recovery.prior_gradient else 1) * PD_WORK * channels**2 / recovery.prior_every
+        denoising = (3 if recovery.prior_gradient else 1) * network.work / recovery.prior_every
         work = count * walked * (UNET_WORK * recovery.unet_channels**2 + denoising)
-        with_gradient = GRADIENT_BYTES * channels if recovery.prior_gradient else 0
+        with_gradient = GRADIENT_BYTES * network.config["channels"] if recovery.prior_gradient else 0
         return Cost(work, SEARCH_BYTES + (UNET_BYTES * recovery.unet_channels + with_gradient) * walked)
 
 
@@ -95,7 +95,7 @@ def recover(
     lr: Tensor,
     kernel_size: int,
     scale: int,
-    prior: PatchDiffusion,
+    prior: VelocityNetwork,
     schedule: NoiseSchedule,
     settings: RecoverySettings,
     run: Run,

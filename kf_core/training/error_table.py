@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from kf_core.denoisers.diffusion import VelocityNetwork
 from kf_core.denoisers.learn import random_batch
-from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.progress import Monitor
 from kf_core.settings import PatchSettings
@@ -25,7 +25,7 @@ BATCHES = 4  # of crops that a level is measured on
 
 
 def errors_by_noise(
-    network: PatchDiffusion,
+    network: VelocityNetwork,
     learned_from: Sequence[Tensor],
     held_out: Sequence[Tensor],
     schedule: NoiseSchedule,
@@ -43,13 +43,15 @@ def errors_by_noise(
     colours = torch.stack([picture.float().mean((1, 2)) for picture in learned_from]).mean(0) / 127.5 - 1
     rows = []
     for t in LEVELS:
+        if t > (network.latest or t):
+            break
         monitor.check()
         rows.append(errors_at(network, held_out, schedule, plain, t, colours))
     return rows
 
 
 def errors_at(
-    network: PatchDiffusion,
+    network: VelocityNetwork,
     pictures: Sequence[Tensor],
     schedule: NoiseSchedule,
     plain: PatchSettings,
@@ -73,7 +75,7 @@ def errors_at(
 
 @torch.no_grad()
 def denoised_crops(
-    network: PatchDiffusion, pictures: Sequence[Tensor], schedule: NoiseSchedule, plain: PatchSettings, t: int
+    network: VelocityNetwork, pictures: Sequence[Tensor], schedule: NoiseSchedule, plain: PatchSettings, t: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yields (clean, noised, the network's estimate of the clean) for fixed batches of crops."""
     generator, device = Generator().manual_seed(2), next(network.parameters()).device

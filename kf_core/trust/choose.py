@@ -22,7 +22,7 @@ from kf_core.physics.kernel import centre_of_mass, cosine_similarity, normalise
 from kf_core.progress import Monitor, preview
 from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.fitted import FITTED
-from kf_core.trust.noise import noise_level, without_clipped
+from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import Spectrum
 
 SHORT_LIST = 3  # simple kernels that are judged in full
@@ -89,7 +89,7 @@ def telling_spectrum(
     kept = (compression or find_compression(photo, monitor)).kept
     spectra = [Spectrum(photo.pixels, scale, kept=kept)]
     if photo.clipped is not None:
-        spectra.append(Spectrum(without_clipped(photo), scale, kept=kept))
+        spectra.append(Spectrum(photo.unclipped, scale, kept=kept))
         spectra.sort(key=lambda each: each.fit_anisotropy(kernel, monitor) - each.least)
     return spectra[0]
 
