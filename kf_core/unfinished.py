@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +53,7 @@ class Unfinished:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / DONE).unlink(missing_ok=True)
             pixels = np.lib.format.open_memmap(folder / PIXELS, mode="w+", dtype=dtype, shape=shape)
+            _claim_room(folder / PIXELS)
         except OSError as error:
             hint = "Make room on that disk, or give another folder for unfinished work."
             raise CannotWrite(f"The unfinished picture cannot be kept in {folder}.", hint) from error
@@ -65,6 +68,23 @@ class Unfinished:
             self.pixels.flush()
             about = json.dumps({"job": self.job, "done": sorted(self.done.items()), "confidence": confidence}).encode()
             write_atomically(self.folder / DONE, lambda file: file.write(about))
+
+
+def _claim_room(path: Path) -> None:
+    """Makes sure that the disk holds the whole file, which so far has a size only. Raises OSError where it does not.
+
+    Without that, a disk that becomes full ends the process when memory is written to the file.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        if shutil.disk_usage(path.parent).free < path.stat().st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # which some file systems say
+                raise
 
 
 def forget(folder: Path) -> None:

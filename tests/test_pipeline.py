@@ -20,6 +20,7 @@ from kf_core import device as devices
 from kf_core.checkpoints.file import save_prior
 from kf_core.checkpoints.load import load_prior
 from kf_core.denoisers.patch import PatchDiffusion
+from kf_core.physics import grid
 from kf_core.physics.grid import informative_crop
 from kf_core.physics.kernel import default_kernel_size
 from kf_core.settings import PRESETS
@@ -223,6 +224,16 @@ def test_the_informative_crop_finds_the_texture_and_stays_inside(top, left, side
     assert y - 8 <= top <= y + side - 8 and x - 8 <= left <= x + side - 8  # most of it is in
     assert informative_crop(torch.from_numpy(picture), 0) == (0, 0, 56, 76)
     assert informative_crop(torch.from_numpy(picture), 60)[2:] == (56, 60)
+
+
+@pytest.mark.parametrize("side", [17, 40])
+def test_in_a_large_picture_the_crop_is_as_telling_to_within_the_grid(monkeypatch, side):
+    lr = torch.zeros(1, 3, 61, 83)
+    lr[..., 61 - side :, 83 - side :] = torch.from_numpy(np.random.default_rng(0).random((3, side, side), np.float32))
+    monkeypatch.setattr(grid, "LARGE", 1000)
+    top, left, *size = informative_crop(lr, side)
+    assert 61 - side - grid.COARSE <= top <= 61 - side and 83 - side - grid.COARSE <= left <= 83 - side
+    assert size == [side, side]
 
 
 def test_the_presets_exist_and_the_papers_has_its_numbers():

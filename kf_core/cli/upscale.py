@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,46 +78,51 @@ def upscale(
 ) -> None:
     """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
-    with ProgressLine(quiet) as line:
-        from kf_core.files import outputs
-        from kf_core.files.encode import format_of
-        from kf_core.files.picture import read_picture
+    with contextlib.ExitStack() as until_written:
+        with ProgressLine(quiet) as line:
+            from kf_core.files import outputs
+            from kf_core.files.encode import format_of
+            from kf_core.files.picture import read_picture
+            from kf_core.kept import kept
 
-        picture = read_picture(photo, transparency=True)
-        output = output or outputs.default_name(photo, f"_x{settings.scale}.png")
-        if dpi and not format_of(output).resolution:
-            raise CannotWrite(f"'{output.name}' cannot say a resolution.", "Leave it out, or write a .png or .jpg.")
-        known, said = None, picture.warnings
-        if kernel:
-            known, fitted = known_kernel(kernel, kernel_size, settings.scale, centre)
-            said += fitted
-        planned = plan(picture, settings.scale, output, side_by_side, quality)
-        outputs.check_outputs([photo, kernel], [], save_kernel, report, replace=force, planned=planned)
-        colour, hidden = visible(picture)
-        result = kf_core.super_resolve(colour, settings, kernel=known, progress=line, should_stop=stop)
-        assert result.image is not None
-    if stop():  # asked for after the engine's last look
-        raise Cancelled()
+            picture = read_picture(photo, transparency=True)
+            output = output or outputs.default_name(photo, f"_x{settings.scale}.png")
+            if dpi and not format_of(output).resolution:
+                raise CannotWrite(f"'{output.name}' cannot say a resolution.", "Leave it out, or write a .png or .jpg.")
+            known, said = None, picture.warnings
+            if kernel:
+                known, fitted = known_kernel(kernel, kernel_size, settings.scale, centre)
+                said += fitted
+            planned = plan(picture, settings.scale, output, side_by_side, quality)
+            outputs.check_outputs([photo, kernel], [], save_kernel, report, replace=force, planned=planned)
+            colour, hidden = visible(picture)
+            folder = until_written.enter_context(kept(colour, settings, known))
+            result = kf_core.super_resolve(
+                colour, settings, kernel=known, progress=line, should_stop=stop, unfinished=folder
+            )
+            assert result.image is not None
+        if stop():  # asked for after the engine's last look
+            raise Cancelled()
 
-    told = dict(result.report) | ({"strength": strength} if strength < 1 else {})
-    if said:
-        told["warnings"] = [*told.get("warnings", ()), *said]
-    image = mixed(picture.pixels, result.image, strength)
-    resolution = (dpi, dpi) if dpi else times(picture.dpi, settings.scale)
-    finished = replace(picture, pixels=image, dpi=resolution, alpha=larger(hidden, image), warnings=())
-    jobs = outputs.Jobs()
-    if save_kernel:
-        jobs.kernel(save_kernel, result.kernel)
-    if report:
-        jobs.report(report, told)
-    jobs.picture(output, finished, quality)
-    if side_by_side:
-        jobs.sheet(side_by_side, lambda: sheet(picture, result, image))
-    warn(*told.get("warnings", ()), *jobs.warnings)
-    tell_confidence(told, quiet)
-    announce(*(jobs.written.get(path) for path in (output, save_kernel, side_by_side, report) if path))
-    if jobs.failed:
-        raise jobs.failed
+        told = dict(result.report) | ({"strength": strength} if strength < 1 else {})
+        if said:
+            told["warnings"] = [*told.get("warnings", ()), *said]
+        image = mixed(picture.pixels, result.image, strength)
+        resolution = (dpi, dpi) if dpi else times(picture.dpi, settings.scale)
+        finished = replace(picture, pixels=image, dpi=resolution, alpha=larger(hidden, image), warnings=())
+        jobs = outputs.Jobs()
+        if save_kernel:
+            jobs.kernel(save_kernel, result.kernel)
+        if report:
+            jobs.report(report, told)
+        jobs.picture(output, finished, quality)
+        if side_by_side:
+            jobs.sheet(side_by_side, lambda: sheet(picture, result, image))
+        warn(*told.get("warnings", ()), *jobs.warnings)
+        tell_confidence(told, quiet)
+        announce(*(jobs.written.get(path) for path in (output, save_kernel, side_by_side, report) if path))
+        if jobs.failed:
+            raise jobs.failed
 
 
 def mix(

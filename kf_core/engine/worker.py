@@ -85,6 +85,7 @@ class Job:
         from kf_core.adjust import weaken
         from kf_core.engine import pixels, request
         from kf_core.engine.spot import Spots, pictures
+        from kf_core.kept import kept
 
         message = self.message
         request.check_job(message)
@@ -105,7 +106,8 @@ class Job:
             elif message.get("task") == "recover_kernel":
                 result = kf_core.recover_kernel(layer.colour, settings, **told)
             else:
-                result = kf_core.super_resolve(layer.colour, settings, kernel=kernel, **told)
+                with kept(layer.colour, settings, kernel) as folder:
+                    result = kf_core.super_resolve(layer.colour, settings, kernel=kernel, unfinished=folder, **told)
         answer: dict[str, Any] = {"report": result.report}
         if spot is not None:
             answer["approximate"] = result.approximate

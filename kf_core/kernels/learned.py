@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from kf_core.cost import Cost
+from kf_core.cost import Cost, crop_pixels
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, TILE, CorrNet, estimates
 from kf_core.photo import Photo
@@ -17,11 +17,14 @@ from kf_core.run import Run
 from kf_core.settings import Settings
 
 WORK = 0.4  # millions of multiply-adds per LR pixel, of four turns
+LARGEST = 1024  # LR pixels a side: more tells no more
 BYTES, TILE_BYTES = 100, 4000  # per LR pixel of the photo, and of the part that goes through the network at a time
 
 
 class LearnedKernel:
-    """CorrNet as a KernelEstimator. It reads the whole of a large photo, and needs no training at run time.
+    """CorrNet as a KernelEstimator. It needs no training at run time.
+
+    Of a photo of more than LARGEST pixels a side it reads the most telling part of that size.
 
     Args:
         network: frozen.
@@ -33,7 +36,7 @@ class LearnedKernel:
 
     def __call__(self, photo: Photo, run: Run) -> Estimate:
         weights = torch.tensor(LUMA, device=photo.pixels.device)
-        grey = (photo.pixels[0] * weights[:, None, None]).sum(0)
+        grey = (photo.cropped(LARGEST).part.pixels[0] * weights[:, None, None]).sum(0)
         found = estimates(self.network, grey)
         mean = found.mean(0)
         run.monitor.check()
@@ -45,5 +48,5 @@ class LearnedKernel:
         return Estimate(kernel, "recovered", agreement=agreement)
 
     def cost(self, height: int, width: int) -> Cost:
-        pixels = height * width
+        pixels = crop_pixels(height, width, LARGEST)
         return Cost(WORK * pixels, BYTES * pixels + TILE_BYTES * min(pixels, TILE**2))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey, BT.601
 Box = tuple[int, int, int, int]  # top, left, height, width
+LARGE, COARSE = 4_000_000, 4  # pixels of a picture in which crops are looked for on a grid of so many pixels
 
 
 def bicubic(lr: Tensor, height: int, width: int, limits: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
@@ -53,7 +54,8 @@ def informative_crop(lr: Tensor, side: int) -> Box:
     """The crop of (1, C, h, w), at most `side` wide and high, with most structure in both directions.
 
     Structure is the smaller eigenvalue of the gradients' structure tensor over the crop (Harris, Shi-Tomasi): flat
-    areas and straight parallel edges say little about a kernel. side 0: the whole picture.
+    areas and straight parallel edges say little about a kernel. side 0: the whole picture. In a large picture the crop
+    begins at a multiple of COARSE pixels.
     """
     height, width = lr.shape[-2:]
     rows, columns = crop_size(height, width, side)
@@ -62,10 +64,13 @@ def informative_crop(lr: Tensor, side: int) -> Box:
     grey = lr.mean(1, keepdim=True)
     dy, dx = grey[..., 1:, :-1] - grey[..., :-1, :-1], grey[..., :-1, 1:] - grey[..., :-1, :-1]
     tensor = torch.cat([dy * dy, dx * dx, dy * dx], dim=1)
-    yy, xx, xy = box_sums(tensor[0].double(), rows - 1, columns - 1)
+    step = COARSE if height * width > LARGE else 1
+    if step > 1:  # less memory, and as good a place
+        tensor = F.avg_pool2d(tensor, step)
+    yy, xx, xy = box_sums(tensor[0].double(), *(max(1, (side - 1) // step) for side in (rows, columns)))
     smaller = (yy + xx) / 2 - (((yy - xx) / 2).square() + xy.square()).sqrt()
     top, left = divmod(int(smaller.argmax()), smaller.shape[1])
-    return top, left, rows, columns
+    return min(step * top, height - rows), min(step * left, width - columns), rows, columns
 
 
 def box_sums(planes: Tensor, rows: int, columns: int) -> Tensor:
