@@ -20,6 +20,7 @@ from torch import Tensor
 from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
 from kf_core.pixels import array_like, as_values, checked_pixels, value_range
+from kf_core.sharpening import unsharpened
 
 TAIL = 0.005  # share of the values at each end that do not decide the range: lamps, specks, dead pixels
 HEADROOM = 0.05  # of the range of the others, left free at each end
@@ -49,6 +50,8 @@ class Photo:
         frame: what was left out of the caller's array around `pixels`.
         place: row and column, in the photo that this is a part of, of the first pixel.
         source: the caller's array; None: there was none.
+        sharpening: the share of an unsharp mask that was undone in `pixels`.
+        sharp: the pixels before that; None: nothing was undone.
     """
 
     pixels: Tensor
@@ -61,6 +64,8 @@ class Photo:
     frame: Frame = NO_FRAME
     place: tuple[int, int] = (0, 0)
     source: np.ndarray | None = None
+    sharpening: float = 0.0
+    sharp: Tensor | None = None
 
     @classmethod
     def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
@@ -177,12 +182,31 @@ class Photo:
 
     def cut(self, box: Box) -> Photo:
         """The pixels of a box as a photo of its own, that has no frame."""
-        pixels, clipped, excess = (
-            None if each is None else cut(each, box) for each in (self.pixels, self.clipped, self.excess)
+        clipped, excess, sharp = (
+            None if each is None else cut(each, box) for each in (self.clipped, self.excess, self.sharp)
         )
-        assert pixels is not None
         place = self.place[0] + box[0], self.place[1] + box[1]
-        return replace(self, pixels=pixels, crop=None, clipped=clipped, excess=excess, frame=NO_FRAME, place=place)
+        return replace(
+            self,
+            pixels=cut(self.pixels, box),
+            crop=None,
+            clipped=clipped,
+            excess=excess,
+            frame=NO_FRAME,
+            place=place,
+            sharp=sharp,
+        )
+
+    @property
+    def as_shot(self) -> Tensor:
+        """`pixels`, sharpened as they were."""
+        return self.pixels if self.sharp is None else self.sharp
+
+    def unsharpened(self, share: float) -> Photo:
+        """With an unsharp mask of that share undone."""
+        if share == 0:
+            return self
+        return replace(self, pixels=unsharpened(self.pixels, share), sharpening=share, sharp=self.pixels)
 
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""

@@ -37,6 +37,7 @@ from kf_core.stages import (
     RefineKernel,
     RestoreImage,
     TrustImage,
+    UndoSharpening,
     WeighKernel,
 )
 from kf_core.state import Stage, State
@@ -52,10 +53,10 @@ class SuperResolution:
         image: (H s, W s) or (H s, W s, 3), of the dtype given; None where only the kernel was asked for.
         kernel: (K, K) float32 with sum 1, in the orientation of a cross-correlation.
         report: JSON-able: versions, settings, seed, device, sizes, the frame that was enlarged bicubically (rows at the
-            top and bottom, columns at the left and right), seconds and iterations per stage, consistency error, kernel
-            and its source ("given", "recovered", "simple"); with settings.doubt and an image also `confidence`, 0..1,
-            the share of the image that is the kernel's (the rest is the bicubic enlargement), and
-            `confidence_sentence`.
+            top and bottom, columns at the left and right), the share of an unsharp mask that was undone, seconds and
+            iterations per stage, consistency error, kernel and its source ("given", "recovered", "simple"); with
+            settings.doubt and an image also `confidence`, 0..1, the share of the image that is the kernel's (the rest
+            is the bicubic enlargement), and `confidence_sentence`.
     """
 
     image: np.ndarray | None
@@ -210,7 +211,7 @@ def make_stages(
         run.monitor.plan = {"fetch_prior": FETCHING, "rest": 1 - FETCHING}
         prior = load_prior(settings.patches.prior, run.device, run.monitor)
     torch.manual_seed(settings.seed)  # only now: the same weights whether the prior was built just now or long ago
-    stages: list[Stage] = []
+    stages: list[Stage] = undo_sharpening(settings, kernel, learned, run)
     about["patch_prior"] = {"prior": "none"}
     if needs_patches:
         check_schedule(prior, settings.diffusion)
@@ -248,6 +249,15 @@ def make_stages(
         work = {"fetch_prior": FETCHING * sum(work.values()), **work}
     run.monitor.labels, run.monitor.plan = {stage.name: stage.label for stage in stages}, work
     return stages, about
+
+
+def undo_sharpening(settings: Settings, kernel: Tensor | None, learned: LearnedKernel | None, run: Run) -> list[Stage]:
+    """The first stage, or none. A given kernel with negative taps already says what sharpened the photo."""
+    if settings.sharpening == 0 or (kernel is not None and bool((kernel < 0).any())):
+        return []
+    if settings.sharpening is None and learned is None:
+        learned = LearnedKernel(load_kernel_network(settings.kernel_network, run.device)[0], settings)
+    return [UndoSharpening(None if settings.sharpening else learned, settings)]
 
 
 def on_device(prior: Prior, device: torch.device) -> Prior:

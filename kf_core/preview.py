@@ -112,6 +112,7 @@ def preview(
             elif found is None:
                 found = find_kernel(whole, settings, run)
             monitor.labels, monitor.plan = LABELS, {}
+            whole = whole.unsharpened(found[0].sharpening)
             noise = part.noise if found[0].evidence is None else found[0].evidence.noise
             part = replace(whole, crop=around, noise=noise).part
             state = restored(part, found[0], settings, run)

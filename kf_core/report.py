@@ -42,6 +42,7 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         "input_size": [width, height],
         "output_size": [width * settings.scale, height * settings.scale] if made else None,
         "frame": list(state.photo.frame),
+        "sharpening": round(state.photo.sharpening, 3),
         **{name: dict(about) for name, about in state.about.items()},
         "kernel_source": estimate.source,
         "kernel_name": estimate.name,

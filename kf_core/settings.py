@@ -159,6 +159,12 @@ class Settings:
         "the range of values that the photo fills counts as full, not that of its file; a frame around the photo and "
         "clipped values do not count",
     )
+    sharpening: float | None = setting(
+        0.0,
+        "share of the unsharp mask that sharpened the photo in the camera, undone first; None: as the photo shows",
+        0,
+        2,
+    )
     doubt: bool = setting(
         False,
         "weigh the recovered kernel against simple ones, and mix its image with the bicubic enlargement by confidence",

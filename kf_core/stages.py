@@ -31,10 +31,13 @@ from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_s
 from kf_core.trust.choose import choose_kernel
 from kf_core.trust.confidence import mix_with_bicubic, residual, share
 from kf_core.trust.drawing import choose_for_drawing
+from kf_core.trust.fitted import FITTED
 from kf_core.trust.looks import looks_drawn
 from kf_core.trust.noise import noise_level
+from kf_core.trust.sharpness import SHARES, sharpness
 from kf_core.version import __version__
 
+DATA_WORK = 0.08  # millions of multiply-adds per LR pixel, of a data step
 DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, where nothing is known: of PD with 64 channels
 WEIGHING_WORK = 20.0  # the same per LR pixel of the crop
 
@@ -58,6 +61,31 @@ class LearnPatches:
         return replace(state, about={**state.about, "patch_prior": learned.about})
 
 
+class UndoSharpening:
+    """A camera's sharpening is undone in the photo, by the share that the settings name or by what it shows.
+
+    Args:
+        estimator: reads a kernel from one look; None: the settings name a share.
+    """
+
+    name, label = "undo_sharpening", "looking for sharpening"
+
+    def __init__(self, estimator: KernelEstimator | None, settings: Settings):
+        self.estimator, self.settings = estimator, settings
+
+    def cost(self, height: int, width: int) -> Cost:
+        if self.estimator is None:
+            return Cost()
+        return Cost(len(SHARES) * WEIGHING_WORK / 10 * crop_pixels(height, width, FITTED.noise_crop))
+
+    def __call__(self, state: State, run: Run) -> State:
+        share = self.settings.sharpening
+        if share is None:
+            assert self.estimator is not None
+            share = sharpness(state.photo, self.estimator, self.settings.scale, run)
+        return replace(state, photo=state.photo.unsharpened(share))
+
+
 class EstimateKernel:
     """Any KernelEstimator, on the photo's most telling part."""
 
@@ -72,6 +100,7 @@ class EstimateKernel:
     def __call__(self, state: State, run: Run) -> State:
         run.monitor.region = state.photo.in_the_array(state.photo.crop)
         estimate = finite(self.estimator(state.photo, run))
+        estimate = replace(estimate, sharpening=state.photo.sharpening)
         return replace(state, estimate=estimate, image=estimate.image)
 
 
@@ -88,7 +117,7 @@ class RefineKernel:
         crop = crop_pixels(height, width, settings.kernel_crop)
         hr = crop * settings.scale**2
         windows = 3 * crop * (settings.kernel_size or 0) ** 2 * 4  # the matrix of the kernel fit, float32
-        work = refine.rounds * refine.steps * hr * work_per_pixel(self.denoiser)
+        work = refine.rounds * refine.steps * pass_work(self.denoiser, hr, refine.tile)
         return Cost(work, 2 * windows + RESTORE_BYTES * hr)
 
     def __call__(self, state: State, run: Run) -> State:
@@ -104,7 +133,10 @@ class RefineKernel:
 
 
 class WeighKernel:
-    """The recovered kernel or a simple one, as the photo's spectrum or its even colours decide; and its noise."""
+    """The recovered kernel or a simple one, as the photo's spectrum or its even colours decide; and its noise.
+
+    An estimate with evidence has been weighed before, by more than this photo.
+    """
 
     name, label = "weigh_kernel", "weighing the kernel"
 
@@ -118,8 +150,10 @@ class WeighKernel:
         run.monitor.region = state.photo.in_the_array(state.photo.crop)
         assert state.estimate is not None
         part, scale = state.photo.part, self.settings.scale
-        choose = choose_for_drawing if looks_drawn(part) else choose_kernel
-        estimate = choose(part, state.estimate, scale, run.monitor)
+        estimate = state.estimate
+        if estimate.evidence is None:
+            choose = choose_for_drawing if looks_drawn(part) else choose_kernel
+            estimate = choose(part, estimate, scale, run.monitor)
         assert estimate.evidence is not None
         photo = replace(state.photo, noise=estimate.evidence.noise)
         return replace(state, photo=photo, estimate=finite(estimate), image=None)
@@ -139,13 +173,14 @@ class RestoreImage:
 
     def cost(self, height: int, width: int) -> Cost:
         scale, hr = self.settings.scale, height * width * self.settings.scale**2
-        work = self.settings.finish.steps * work_per_pixel(self.denoiser)
+        finish = self.settings.finish
+        work = finish.steps * (pass_work(self.denoiser, hr, finish.tile) + DATA_WORK * height * width)
         if fits_at_once(height, width, scale, self.settings.memory):
-            return Cost(work * hr, RESTORE_BYTES * hr)
+            return Cost(work, RESTORE_BYTES * hr)
         side = tile_side(scale, self.settings.memory)
         outer = side + 2 * OVERLAP
         result = 0 if self.unfinished else 3 * hr  # bytes, of a photo of 8 bits
-        return Cost(work * hr * (outer / side) ** 2, RESTORE_BYTES * (outer * scale) ** 2 + result)
+        return Cost(work * (outer / side) ** 2, RESTORE_BYTES * (outer * scale) ** 2 + result)
 
     def __call__(self, state: State, run: Run) -> State:
         photo, scale, memory = state.photo, self.settings.scale, self.settings.memory
@@ -196,6 +231,12 @@ def fingerprint(state: State, settings: Settings) -> str:
     for values in (state.kernel.cpu().numpy(), state.photo.source):
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
+
+
+def pass_work(denoiser: Denoiser, pixels: int, tile: int) -> float:
+    """Millions of multiply-adds of one pass over so many pixels, in tiles that overlap by the denoiser's reach."""
+    reach = denoiser.reach if pixels > tile**2 else 0
+    return work_per_pixel(denoiser) * pixels * (1 + 2 * (reach or 0) / tile) ** 2
 
 
 def work_per_pixel(denoiser: Denoiser) -> float:

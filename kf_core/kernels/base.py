@@ -67,6 +67,7 @@ class Estimate:
         candidates: the other kernels that were thought of, the best supported first.
         agreement: 0..1, mean cosine of what a network says of the photo turned and mirrored with the mean of that; None
             where no network was asked.
+        sharpening: share of the unsharp mask that was undone in the photo before.
     """
 
     kernel: Tensor
@@ -77,6 +78,7 @@ class Estimate:
     weight: float | None = None
     candidates: tuple[Candidate, ...] = ()
     agreement: float | None = None
+    sharpening: float = 0.0
 
 
 class KernelEstimator(Protocol):

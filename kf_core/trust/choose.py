@@ -23,7 +23,7 @@ from kf_core.progress import Monitor, preview
 from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import noise_level
-from kf_core.trust.spectrum import Spectrum
+from kf_core.trust.spectrum import Judge, Spectrum
 
 SHORT_LIST = 3  # simple kernels that are judged in full
 ALIKE = 0.97  # cosine from which on a kernel gets the name of a simple one
@@ -35,8 +35,15 @@ def choose_kernel(photo: Photo, estimate: Estimate, scale: int, monitor: Monitor
     Every other kernel that was thought of becomes a candidate; the weights of all of them sum to 1.
     """
     compression = find_compression(photo, monitor)
+    spectrum = telling_spectrum(photo, estimate.kernel, scale, monitor, compression)
+    return choose_by(spectrum, photo, estimate, scale, monitor, compression)
+
+
+def choose_by(
+    spectrum: Judge, photo: Photo, estimate: Estimate, scale: int, monitor: Monitor, compression: Compression
+) -> Estimate:
+    """The same by a spectrum that need not be this photo's alone; the noise in the evidence is."""
     lr, recovered = photo.pixels, estimate.kernel
-    spectrum = telling_spectrum(photo, recovered, scale, monitor, compression)
     told = partial(preview, lr, recovered)
     simple = simple_kernels(recovered.shape[-1], scale)
     judged = best_simple(spectrum, simple, monitor)
@@ -94,7 +101,7 @@ def telling_spectrum(
     return spectra[0]
 
 
-def best_simple(spectrum: Spectrum, simple: list[SimpleKernel], monitor: Monitor) -> dict[str, tuple[float, Tensor]]:
+def best_simple(spectrum: Judge, simple: list[SimpleKernel], monitor: Monitor) -> dict[str, tuple[float, Tensor]]:
     """Misfit and kernel, by their names, of the few simple kernels that explain the spectrum best, and of the first.
 
     All are tried at the scene's anisotropy that suits the best Gaussian, and the few at their own.
@@ -149,7 +156,7 @@ def look_alike(kernel: Tensor, simple: list[SimpleKernel]) -> str:
     return name if alike >= ALIKE else ""
 
 
-def correct(kernel: Tensor, spectrum: Spectrum, monitor: Monitor) -> tuple[Tensor, float]:
+def correct(kernel: Tensor, spectrum: Judge, monitor: Monitor) -> tuple[Tensor, float]:
     """The copy of a kernel (K, K) that explains the spectrum best, and its misfit plus the penalty of its correction.
 
     A coordinate search over its size, its stretch along the axes and along the diagonals, and its sharpness. Four

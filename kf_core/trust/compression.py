@@ -50,7 +50,7 @@ def find_compression(photo: Photo, monitor: Monitor | None = None) -> Compressio
 
     Its steps are those of the file's own values, so the photo is taken back to these, clipped values as they are.
     """
-    lr = cut(photo.pixels, informative_crop(photo.pixels, FITTED.noise_crop)) * photo.unit
+    lr = cut(photo.as_shot, informative_crop(photo.pixels, FITTED.noise_crop)) * photo.unit
     quantised = quantised_blocks(lr, monitor)
     if quantised is None:
         return Compression()

@@ -52,7 +52,7 @@ def share(unexplained: float, evidence: Evidence, source: str) -> float:
 def mix_with_bicubic(photo: Photo, image: Tensor, confidence: float) -> Tensor:
     """`confidence` of the image (1, 3, H, W), and for the rest the bicubic enlargement of the photo."""
     height, width = image.shape[-2:]
-    return torch.lerp(bicubic(photo.pixels, height, width, photo.limits), image, confidence)
+    return torch.lerp(bicubic(photo.as_shot, height, width, photo.limits), image, confidence)
 
 
 def sentence(confidence: float, source: str, name: str = "", drawn: bool = False) -> str:

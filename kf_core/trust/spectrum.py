@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -35,6 +36,24 @@ FEWEST = 64  # frequencies to judge by
 def grey_plane(photo: Tensor, colours: Sequence[float] = LUMA) -> Tensor:
     """One plane (h, w) float64 of a photo (1, 3, h, w) in [-1, 1], in grey levels about 0."""
     return sum(share * plane for share, plane in zip(colours, photo[0].detach().cpu().double(), strict=True)) * 127.5
+
+
+class Judge(Protocol):
+    """What says how well kernels explain what was seen: the spectrum of one photo, or those of several.
+
+    Attributes:
+        least: what the misfit would be on average, were the model the truth.
+    """
+
+    least: float
+
+    def misfit(self, kernel: Tensor) -> float:
+        """Nats per LR pixel, lower is better."""
+        ...
+
+    def fit_anisotropy(self, kernel: Tensor, monitor: Monitor | None = None) -> float:
+        """The misfit at the scene's anisotropy that suits the kernel best, which counts from then on."""
+        ...
 
 
 class Spectrum:
@@ -154,3 +173,21 @@ class Spectrum:
         if power not in self.falloff:
             self.falloff[power] = (self.log_radius * (-POWERS[power] / 2)).exp()
         return (passed * self.falloff[power]).sum((1, 3))[self.counts]
+
+
+class SharedSpectrum:
+    """The spectra of several photos of one kernel: their evidence is summed, and given per pixel as of one photo."""
+
+    def __init__(self, spectra: Sequence[Judge], pixels: Sequence[int]):
+        self.spectra, self.shares = spectra, [count / sum(pixels) for count in pixels]
+        self.least = self._mean([each.least for each in spectra])
+
+    def misfit(self, kernel: Tensor) -> float:
+        return self._mean([each.misfit(kernel) for each in self.spectra])
+
+    def fit_anisotropy(self, kernel: Tensor, monitor: Monitor | None = None) -> float:
+        """Every scene has its own."""
+        return self._mean([each.fit_anisotropy(kernel, monitor) for each in self.spectra])
+
+    def _mean(self, values: Sequence[float]) -> float:
+        return sum(share * value for share, value in zip(self.shares, values, strict=True))
