@@ -14,7 +14,7 @@ ENGINE = sorted(path for path in PACKAGE.rglob("*.py") if "cli" not in path.part
 MODULES = {
     path: ".".join(("kf_core", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in PACKAGE.rglob("*.py")
 }
-ABOVE = ("pipeline", "cli", "engine", "training")  # of everything that computes
+ABOVE = ("pipeline", "cli", "engine", "training", "batch")  # of everything that computes
 NEVER = {  # folder: what it may not import
     "physics": ("denoisers", "restore", "kernels", "trust", "checkpoints", "files", *ABOVE),
     "denoisers": ("restore", "kernels", "trust", "checkpoints", "files", *ABOVE),
@@ -22,9 +22,10 @@ NEVER = {  # folder: what it may not import
     "kernels": ("trust", "checkpoints", "files", *ABOVE),
     "trust": ("denoisers", "restore", "checkpoints", "files", *ABOVE),
     "checkpoints": ("restore", "trust", *ABOVE),
-    "training": ("restore", "trust", "pipeline", "cli", "engine"),
+    "training": ("restore", "trust", "pipeline", "cli", "engine", "batch"),
     "files": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", *ABOVE),
-    "engine": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", "training", "cli"),
+    "engine": ("physics", "denoisers", "restore", "kernels", "trust", "checkpoints", "training", "cli", "batch"),
+    "batch": ("denoisers", "restore", "checkpoints", "engine", "training", "cli"),
 }
 
 

@@ -15,6 +15,7 @@ import typer
 
 import kf_core
 from kf_core.cli import kernel
+from kf_core.cli.batch import batch
 from kf_core.cli.checkpoints import checkpoints
 from kf_core.cli.console import complain, stop
 from kf_core.cli.degrade import degrade
@@ -45,6 +46,7 @@ def options(
 
 
 app.command()(upscale)
+app.command()(batch)
 app.add_typer(kernel.app, name="kernel")
 app.command()(degrade)
 app.command()(mix)
