@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kf_core.files.outputs import Planned
     from kf_core.files.picture import Picture
     from kf_core.pipeline import SuperResolution
+    from kf_core.settings import Settings
 
 Strength = Annotated[
     float,
@@ -61,6 +62,10 @@ def upscale(
     ] = None,
     centre: Centre = True,
     strength: Strength = 1.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="About how long it may take: a large photo gets fewer passes, and loses a little."),
+    ] = None,
     save_kernel: Annotated[
         Path | None, typer.Option(metavar="K.npy|K.png", help="Also write the kernel, as numbers or as a picture.")
     ] = None,
@@ -93,6 +98,9 @@ def upscale(
             if kernel:
                 known, fitted = known_kernel(kernel, kernel_size, settings.scale, centre)
                 said += fitted
+            if seconds:
+                settings, told_pace = paced(seconds, picture, settings, known is not None)
+                said += told_pace
             planned = plan(picture, settings.scale, output, side_by_side, quality)
             outputs.check_outputs([photo, kernel], [], save_kernel, report, replace=force, planned=planned)
             colour, hidden = visible(picture)
@@ -146,6 +154,21 @@ def mix(
     image = mixed(small.pixels, result.pixels, strength)
     warn(*small.warnings, *write_picture(output, replace(result, pixels=image), quality=quality))
     announce(output)
+
+
+def paced(seconds: float, picture: Picture, settings: Settings, known: bool) -> tuple[Settings, tuple[str, ...]]:
+    """The settings that do the photo in that time, and what people should know of it."""
+    from kf_core.pace import within
+
+    height, width = picture.pixels.shape[:2]
+    pace = within(seconds, width, height, settings, known)
+    passes, usual = pace.settings.finish.steps, settings.finish.steps
+    said = []
+    if passes < usual:
+        said.append(f"{passes} passes in place of {usual}, for the time: the picture loses about {-pace.loss:.1f} dB.")
+    if pace.seconds > seconds:
+        said.append(f"Even so it takes about {pace.seconds:.0f} seconds on this computer.")
+    return pace.settings, tuple(said)
 
 
 def known_kernel(path: Path, size: int | None, scale: int, centre: bool) -> tuple[np.ndarray, tuple[str, ...]]:

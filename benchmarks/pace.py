@@ -1,0 +1,66 @@
+"""What fewer passes of the denoiser cost. `python -m benchmarks.pace`
+
+Twelve of the cases to tune on, the kernel given: with the weight of the prior that a known kernel has, and with that
+of a recovered one. Printed: gain over bicubic and its difference from the first row, mean and worst, and seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks import split
+from benchmarks.kf144 import SCALE
+from kf_core import Settings, load_prior
+from kf_core.denoisers.diffusion import DiffusionDenoiser
+from kf_core.denoisers.schedule import NoiseSchedule
+from kf_core.photo import Photo
+from kf_core.physics.blur import UniformBlur
+from kf_core.physics.grid import bicubic
+from kf_core.pixels import to_array, to_tensor
+from kf_core.progress import Monitor
+from kf_core.restore.diffpir import restore
+from kf_core.run import Run
+from kf_core.scores import psnr
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--priors", nargs="+", default=["bundled", "ffdnet"])
+    parser.add_argument("--passes", type=int, nargs="+", default=[20, 10, 6, 4, 3, 2])
+    parser.add_argument("--cases", type=int, nargs="+", default=list(range(0, 24, 2)))
+    parser.add_argument("--side", type=int, default=64)
+    chosen = parser.parse_args()
+    finish, cpu = Settings.preset("fast").finish, torch.device("cpu")
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
+    print("| prior | passes | known: gain, dB | worst | recovered: gain, dB | worst | seconds a photo |")
+    print("|---|---|---|---|---|---|---|")
+    for prior in chosen.priors:
+        schedule = NoiseSchedule()
+        denoiser = DiffusionDenoiser(load_prior(prior, "cpu").network, schedule)
+        for passes in chosen.passes:
+            gains, began = [], time.monotonic()
+            for index in chosen.cases:
+                case = split.case(index, chosen.side)
+                lr, kernel = to_tensor(case.lr), torch.from_numpy(case.kernel)
+                plain = psnr(to_array(bicubic(lr, *case.hr.shape[:2]), case.hr), case.hr)
+                row = []
+                for weight in (finish.prior_weight_known, finish.prior_weight_recovered):
+                    run = Run(cpu, torch.Generator().manual_seed(0), Monitor())
+                    blur, settings = UniformBlur(kernel, SCALE, "canvas"), replace(finish, steps=passes)
+                    image = restore(Photo(lr), blur, denoiser, schedule, settings, run, weight)
+                    row.append(psnr(to_array(image, case.hr), case.hr) - plain)
+                gains.append(row)
+            mean, worst = np.mean(gains, axis=0), np.min(gains, axis=0)
+            seconds = (time.monotonic() - began) / len(gains) / 2
+            cells = f"{mean[0]:+.2f} | {worst[0]:+.2f} | {mean[1]:+.2f} | {worst[1]:+.2f} | {seconds:.1f}"
+            print(f"| {prior} | {passes} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
