@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kf_core.pixels import quantiles
 from kf_core.settings import SMALLEST
 
 Frame = tuple[int, int, int, int]  # rows at the top and at the bottom, columns at the left and at the right
@@ -30,10 +31,11 @@ def find_frame(values: np.ndarray) -> Frame:
 
     A sky or a white page is no frame: what it ends at begins here and there. At least SMALLEST pixels are left.
     """
-    low, high = np.quantile(values, (TAIL, 1 - TAIL))
+    low, high = quantiles(values, TAIL, 1 - TAIL)
     if high <= low:
         return NO_FRAME
-    values = (values - low) / (high - low)
+    values = np.subtract(values, low, dtype=np.float32)
+    values /= high - low
     found = NO_FRAME
     for _ in range(NESTED):
         inner = without_frame(values, found)

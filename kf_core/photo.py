@@ -19,7 +19,7 @@ from torch import Tensor
 
 from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
-from kf_core.pixels import array_like, as_values, checked_pixels, value_range
+from kf_core.pixels import array_like, as_values, checked_pixels, quantiles, value_range
 from kf_core.sharpening import unsharpened
 
 TAIL = 0.005  # share of the values at each end that do not decide the range: lamps, specks, dead pixels
@@ -234,7 +234,7 @@ def enlarged(pixels: np.ndarray, rows: slice, columns: slice, scale: int, limits
 
 def usual_range(values: np.ndarray) -> tuple[float, float]:
     """The values that become -1 and 1: those that most of the photo lies between, and a little more at each end."""
-    low, high = (float(value) for value in np.quantile(values, (TAIL, 1 - TAIL)))
+    low, high = quantiles(values, TAIL, 1 - TAIL)
     if high - low <= FLAT * max(abs(low), abs(high), 1.0):
         middle = (low + high) / 2
         return middle - 1, middle + 1
@@ -248,16 +248,28 @@ def clipped_values(pixels: Tensor) -> Tensor | None:
     Only near steep edges, as of a lamp: the value may then have been far beyond the end. In a white sky or a black
     shadow it was not, and where there is noise too, to leave out what it lifted beyond the end would favour the rest.
     """
-    marks, side = torch.zeros_like(pixels), 2 * STEEP_WITHIN + 1
-    around = functional.pad(pixels, (STEEP_WITHIN,) * 4, mode="replicate")
-    highest, lowest = functional.max_pool2d(around, side, stride=1), -functional.max_pool2d(-around, side, stride=1)
-    for sign in (1, -1):
-        below = (sign * pixels).amax((2, 3), keepdim=True) - sign * pixels
-        there, next_to = below <= NEARLY, (below > NEARLY) & (below <= 2 * NEARLY)
-        count = there.sum((2, 3), keepdim=True)
-        plateau = (count >= PLATEAU) & (count >= 2 * next_to.sum((2, 3), keepdim=True))
-        marks += sign * (there & plateau & (highest - lowest > STEEP))
+    marks = torch.zeros_like(pixels)
+    for colour in range(pixels.shape[1]):  # one at a time: a large photo has many values
+        plane = pixels[:, colour : colour + 1]
+        plateaus = {}
+        for sign in (1, -1):
+            below = (sign * plane).amax() - sign * plane
+            there = below <= NEARLY
+            count, next_to = torch.count_nonzero(there), torch.count_nonzero((below > NEARLY) & (below <= 2 * NEARLY))
+            if count >= PLATEAU and count >= 2 * next_to:
+                plateaus[sign] = there
+        if plateaus:
+            steep = _highest_near(plane) + _highest_near(-plane) > STEEP
+            for sign, there in plateaus.items():
+                marks[:, colour : colour + 1] += sign * (there & steep)
     return marks if bool(marks.any()) else None
+
+
+def _highest_near(plane: Tensor) -> Tensor:
+    """The highest value within STEEP_WITHIN pixels of each of (1, 1, h, w)."""
+    side, reach = 2 * STEEP_WITHIN + 1, STEEP_WITHIN
+    tall = functional.max_pool2d(plane, (side, 1), stride=1, padding=(reach, 0))
+    return functional.max_pool2d(tall, (1, side), stride=1, padding=(0, reach))
 
 
 def painted_over(pixels: Tensor, clipped: Tensor) -> Tensor:

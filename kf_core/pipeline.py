@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from torch import Tensor
 
 from kf_core import device as devices
 from kf_core.checkpoints.load import load_kernel_network, load_prior
-from kf_core.cost import Cost
+from kf_core.checks import check_memory, check_noise, check_schedule, smaller
 from kf_core.denoisers.adapt import Prior, fresh_prior
 from kf_core.denoisers.base import Denoiser
 from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
-from kf_core.errors import BadKernel, BadPrior, BadSetting, OutOfMemory, TooLarge, is_out_of_memory
+from kf_core.errors import BadKernel, BadSetting, OutOfMemory, is_out_of_memory
 from kf_core.kernels.algorithm1 import Algorithm1
 from kf_core.kernels.base import KernelEstimator
 from kf_core.kernels.given import GivenKernel, given_kernel
@@ -30,7 +30,7 @@ from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
-from kf_core.settings import DiffusionSettings, Settings
+from kf_core.settings import Settings
 from kf_core.stages import (
     EstimateKernel,
     LearnPatches,
@@ -265,51 +265,3 @@ def on_device(prior: Prior, device: torch.device) -> Prior:
     if next(prior.network.parameters()).device == device:
         return prior
     return Prior(copy.deepcopy(prior.network).to(device), prior.about)
-
-
-def check_memory(costs: Sequence[Cost], photo: Photo, settings: Settings, device: torch.device) -> None:
-    """Raises TooLarge when a stage needs more memory than is free."""
-    free = devices.memory_available(device)
-    needed = max(cost.memory for cost in costs)
-    if free is not None and needed > free:
-        height, width = photo.size
-        raise TooLarge(
-            f"A picture of {width} x {height} pixels needs about {needed / 2**30:.1f} GiB with the "
-            f"'{settings.preset_name}' preset, and {free / 2**30:.1f} GiB are free.",
-            smaller(settings),
-        )
-
-
-def smaller(settings: Settings) -> str:
-    """What to do where the memory does not suffice."""
-    if settings.preset_name == "fast":
-        return "Use a smaller part of the photo, or a smaller scale." if settings.scale > 2 else "Use a smaller part."
-    return "Use a smaller part of the photo, or the preset 'fast'."
-
-
-def check_noise(denoiser: Denoiser, settings: Settings, walks: bool) -> None:
-    """Raises BadPrior when the stages ask for more noise than the prior has learned to take away."""
-    latest = denoiser.network.latest if isinstance(denoiser, DiffusionDenoiser) else None
-    if latest is None:
-        return
-    asked = {
-        "recovery.timesteps": settings.recovery.timesteps[0] if walks else 0,
-        "refine.start": settings.refine.start if settings.refine.rounds else 0,
-        "finish.start": settings.finish.start,
-    }
-    name = max(asked, key=lambda name: asked[name])
-    if asked[name] > latest:
-        told = f"This prior has learned timesteps up to {latest}, and the setting {name} asks for {asked[name]}."
-        raise BadPrior(told, "Use a patch prior, such as 'bundled'; this one is for the preset 'fast'.")
-
-
-def check_schedule(prior: Prior | None, diffusion: DiffusionSettings) -> None:
-    """Raises BadPrior when the prior learned another noise schedule than the one asked for."""
-    learned = (prior.about if prior else {}).get("diffusion")
-    asked = {"schedule": diffusion.schedule, "steps": diffusion.steps}
-    if learned and {name: learned.get(name) for name in asked} != asked:
-        raise BadPrior(
-            f"The prior learned the {learned.get('schedule')} noise schedule with {learned.get('steps')} steps, "
-            f"not the {diffusion.schedule} one with {diffusion.steps}.",
-            "Use its own schedule, or no prior.",
-        )

@@ -10,6 +10,7 @@ from kf_core.errors import BadPicture, TooSmall
 from kf_core.settings import SMALLEST
 
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}  # of the whole-number pixels that can be used
+SAMPLED = 4_000_000  # values that quantiles of larger arrays are taken from
 
 
 def as_pixels(image: np.ndarray) -> np.ndarray:
@@ -41,6 +42,12 @@ def as_values(image: np.ndarray) -> np.ndarray:
     values = image.astype(np.float64)
     values = np.repeat(values[:, :, None], 3, axis=2) if image.ndim == 2 else values
     return np.ascontiguousarray(values.transpose(2, 0, 1))[None]
+
+
+def quantiles(values: np.ndarray, *shares: float) -> list[float]:
+    """Of (..., H, W); of a large array those of every so many rows and columns, which tell the same."""
+    step = max(1, round((values.size / SAMPLED) ** 0.5))
+    return [float(value) for value in np.quantile(values[..., ::step, ::step], shares)]
 
 
 def value_range(image: np.ndarray) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import torch
 from kf_core import device as devices
 from kf_core.adjust import weaken
 from kf_core.checkpoints.load import load_prior
+from kf_core.checks import smaller
 from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, OutOfMemory, TooLarge, is_out_of_memory
@@ -21,7 +22,7 @@ from kf_core.kernels.given import given_kernel
 from kf_core.photo import Photo
 from kf_core.physics.grid import Box
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
-from kf_core.pipeline import make_stages, smaller
+from kf_core.pipeline import make_stages
 from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report

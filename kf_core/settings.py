@@ -7,23 +7,16 @@ where the measurement is. Numbers that were fitted to data are in trust/fitted.j
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from functools import cache
-from typing import Any, get_args, get_type_hints
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from kf_core.errors import BadSetting
+from kf_core.setting_values import check_value, leaves, overridden, setting
 
 SMALLEST = 32  # pixels per side of a photo or crop: below, there are fewer patches than unknowns
 SCALES = (2, 3, 4)
 PRECISIONS = ("auto", "fp32", "bf16")
-
-
-def setting(default: Any, meaning: str, low: float = -math.inf, high: float = math.inf, choices: tuple = ()) -> Any:
-    """A field with its meaning and what values it can have: low..high for numbers, `choices` for words."""
-    return field(default=default, metadata={"meaning": meaning, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -200,13 +193,13 @@ class Settings:
             name, equals, text = assignment.partition("=")
             if not equals:
                 raise BadSetting(f"'{assignment}' is not of the form NAME=VALUE.", "For example recovery.iterations=5.")
-            changed = _override(changed, name.strip().split("."), text.strip(), name.strip())
+            changed = overridden(changed, name.strip().split("."), text.strip(), name.strip())
         return changed
 
     def checked(self) -> Settings:
         """Itself. Raises BadSetting for a value that no run can use, before any work is done."""
-        for name, value, entry, kind in _leaves(self):
-            _check(name, value, entry, kind)
+        for name, value, entry, kind in leaves(self):
+            check_value(name, value, entry, kind)
         timesteps, top = self.recovery.timesteps, self.diffusion.steps
         if not timesteps or list(timesteps) != sorted(set(timesteps), reverse=True):
             raise BadSetting(f"{timesteps} are not timesteps to walk down.", "Give falling whole numbers.")
@@ -242,69 +235,6 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """Nested plain values, for the report."""
         return asdict(self)
-
-
-@cache
-def _kinds(branch: type) -> dict[str, Any]:
-    """The types of a dataclass's fields."""
-    return get_type_hints(branch)
-
-
-def _leaves(branch: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any, Any]]:
-    """(dotted name, value, field, type) of every setting."""
-    for entry in fields(branch):
-        value = getattr(branch, entry.name)
-        if is_dataclass(value):
-            yield from _leaves(value, f"{prefix}{entry.name}.")
-        else:
-            yield prefix + entry.name, value, entry, _kinds(branch.__class__)[entry.name]
-
-
-def _check(name: str, value: Any, entry: Any, kind: Any) -> None:
-    """Raises BadSetting unless `value` is of the type, the range and the choices of its field."""
-    low, high, choices = (entry.metadata[key] for key in ("low", "high", "choices"))
-    many, kinds = kind == tuple[int, ...], get_args(kind) or (kind,)
-    fits = True
-    if choices:
-        hint, fits = f"There are: {', '.join(choices)}.", value in choices
-    elif many:
-        hint = "Give whole numbers, as in 400,200,100."
-        fits = isinstance(value, tuple) and all(type(part) is int for part in value)
-    elif kind is bool:
-        hint, fits = "Use True or False.", isinstance(value, bool)
-    elif int in kinds or float in kinds:
-        what = "a number" if float in kinds else "a whole number"
-        bound = f" from {low:g} to {high:g}" if math.isfinite(high) else f" of at least {low:g}"
-        hint = f"Use {what}{bound if math.isfinite(low) else ''}{', or None' if type(None) in kinds else ''}."
-        whole = type(value) is int or (float in kinds and type(value) is float)
-        fits = (value is None and type(None) in kinds) or (whole and math.isfinite(value) and low <= value <= high)
-    else:
-        hint, fits = "Use a word.", isinstance(value, str)
-    if not fits:
-        raise BadSetting(f"'{value}' is not a value for {name}.", hint)
-
-
-def _override(branch: Any, path: list[str], text: str, name: str) -> Any:
-    entry = {entry.name: entry for entry in fields(branch)}.get(path[0])
-    if entry is None:
-        known = ", ".join(entry.name for entry in fields(branch))
-        raise BadSetting(f"There is no setting called '{name}'.", f"At that place there are: {known}.")
-    old = getattr(branch, path[0])
-    if is_dataclass(old) != (len(path) > 1):
-        raise BadSetting(
-            f"'{name}' does not name one setting.", "Give the full dotted name, as in recovery.iterations=5."
-        )
-    if is_dataclass(old):
-        return replace(branch, **{path[0]: _override(old, path[1:], text, name)})
-    kind = _kinds(branch.__class__)[path[0]]
-    try:
-        new = text if kind is str else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        new = text
-    if kind == tuple[int, ...] and type(new) is int:
-        new = (new,)
-    _check(name, new, entry, kind)
-    return replace(branch, **{path[0]: float(new) if float in (get_args(kind) or (kind,)) and new is not None else new})
 
 
 _FROM_PRIOR = PatchSettings(prior="bundled", steps=0)

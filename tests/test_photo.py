@@ -15,7 +15,7 @@ from kf_core.photo import FARTHEST, Photo, clipped_values, usual_range
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import gaussian_kernel
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import quantiles, to_array, to_tensor
 from kf_core.trust.even_areas import OF_PAGES, OF_PHOTOGRAPHS, flat_block_noise
 from kf_core.trust.noise import noise_level
 
@@ -70,6 +70,14 @@ def test_whole_numbers_come_back_as_they_were(factor, offset, dtype):
     torch.testing.assert_close(photo.pixels, Photo.from_array(values / 1.0, CPU, True).pixels, rtol=0, atol=1e-5)
     plain = Photo.from_array(values, CPU, False)
     assert torch.equal(plain.pixels, to_tensor(values)) and plain.clipped is None
+
+
+def test_the_quantiles_of_a_large_picture_are_those_of_a_sample(monkeypatch):
+    values = np.random.default_rng(0).random((3, 300, 400)) ** 2
+    exact = quantiles(values, 0.1, 0.9)
+    assert exact == pytest.approx(np.quantile(values, (0.1, 0.9)))
+    monkeypatch.setattr("kf_core.pixels.SAMPLED", 20_000)
+    assert quantiles(values, 0.1, 0.9) != exact and quantiles(values, 0.1, 0.9) == pytest.approx(exact, abs=0.03)
 
 
 def test_a_flat_photo_is_left_flat():
