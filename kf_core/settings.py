@@ -237,7 +237,7 @@ class Settings:
         return asdict(self)
 
 
-_FROM_PRIOR = PatchSettings(prior="bundled", steps=0)
+_FROM_PRIOR = PatchSettings(prior="ffdnet", steps=0)
 _WALK = RecoverySettings(
     scale=2, learning_rate=1e-3, final_learning_rate=1e-4, unet_channels=16, prior_gradient=False, prior_every=5
 )
@@ -251,8 +251,8 @@ PRESETS: dict[str, Settings] = {
         stretch=True,
         doubt=True,
         patches=_FROM_PRIOR,
-        refine=RefineSettings(rounds=8, steps=1, end=20, once=True, damping=0.8, keep=0.5, ridge=0.03),
-        finish=FinishSettings(method="plug_and_play", steps=10),
+        refine=RefineSettings(rounds=8, steps=1, end=20, once=True, damping=0.8, keep=0.5, ridge=0.03, tile=512),
+        finish=FinishSettings(method="plug_and_play", steps=14, tile=512),
     ),
     # Algorithm 1 from the learned kernel on, with PD in every second iteration and adapted to the photo.
     "balanced": Settings(

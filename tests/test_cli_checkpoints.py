@@ -176,6 +176,6 @@ def test_prior_stands_between_preset_and_set():
     def prior(preset, given, *overrides):
         return cli.make_settings(preset, 4, None, 0, "cpu", list(overrides), given).patches.prior
 
-    assert prior("paper", None) == "none" and prior("fast", None) == "bundled"
+    assert prior("paper", None) == "none" and prior("fast", None) == "ffdnet"
     assert prior("paper", "a/b") == prior("fast", "a/b") == "a/b"
     assert prior("fast", "a/b", "patches.prior=none") == "none"

@@ -21,7 +21,9 @@ def ten_seconds_a_pass(monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("seconds", "passes", "needed"), [(1000, 10, 120), (100, 6, 80), (50, 3, 50), (5, 2, 40)])
+@pytest.mark.parametrize(
+    ("seconds", "passes", "needed"), [(1000, 14, 160), (130, 10, 120), (100, 6, 80), (50, 3, 50), (5, 2, 40)]
+)
 def test_as_many_passes_as_there_is_time_for(seconds, passes, needed):
     found = within(seconds, 100, 100, FAST)
     assert (found.settings.finish.steps, found.seconds, found.loss) == (passes, needed, LOSSES[passes])
@@ -48,7 +50,7 @@ def test_the_command_says_what_it_gave_up(tmp_path, capsys, monkeypatch):
     write_picture(photo, Picture(np.zeros((40, 48, 3), np.uint8)))
     assert kf("upscale", photo, "--seconds", 30, "--report", report).status == 0
     assert kf.engine.settings.finish.steps == 2
-    assert "2 passes in place of 10" in kf.err and "about 40 seconds" in kf.err
+    assert "2 passes in place of 14" in kf.err and "about 40 seconds" in kf.err
     assert any("2 passes" in warning for warning in json.loads(report.read_text())["warnings"])
     kf("upscale", photo, "-o", tmp_path / "b.png", "--seconds", 500)
-    assert kf.engine.settings.finish.steps == 10 and "passes" not in kf.err
+    assert kf.engine.settings.finish.steps == 14 and "passes" not in kf.err

@@ -10,8 +10,8 @@ KernelFusion looks for the kernel under which small and large details of *this* 
 [The paper](https://arxiv.org/abs/2503.21907) is by Heinimann, Shocher, Zimbalist and Irani (ICLR 2026); this is an
 independent implementation.
 
-**What it knows beforehand:** a small network, the *patch prior*, has seen patches of other photographs and knows how
-they look. Another has seen photographs blurred by many kernels, and learned to read the kernel from what it leaves. If
+**What it knows beforehand:** a small network, the *prior*, has seen parts of other photographs and knows how they
+look. Another has seen photographs blurred by many kernels, and learned to read the kernel from what it leaves. If
 a simple blur explains your photo better than the kernel so found, the simple one is taken, and the page says so.
 
 **Your photo** is worked on here and never shown to others. Its files are deleted after an hour at most, and when the
