@@ -46,8 +46,9 @@ def as_values(image: np.ndarray) -> np.ndarray:
 
 def quantiles(values: np.ndarray, *shares: float) -> list[float]:
     """Of (..., H, W); of a large array those of every so many rows and columns, which tell the same."""
-    step = max(1, round((values.size / SAMPLED) ** 0.5))
-    return [float(value) for value in np.quantile(values[..., ::step, ::step], shares)]
+    step = round((values.size / SAMPLED) ** 0.5)
+    sample = values[..., ::step, ::step] if step > 1 else values
+    return [float(value) for value in np.quantile(sample, shares)]
 
 
 def value_range(image: np.ndarray) -> tuple[float, float]:

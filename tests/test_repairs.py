@@ -152,9 +152,9 @@ def test_seconds_left_after_a_resume_are_those_of_the_steps_that_are_left():
 
 @pytest.mark.slow
 def test_a_kept_prior_is_used_and_left_as_it_was(photo):
-    prior = kf_core.load_prior("bundled", "cpu")
-    before = [weight.clone() for weight in prior.network.parameters()]
     adapting = tiny("patches.steps=3", "patches.crop=16")
+    prior = kf_core.load_prior(adapting.patches.prior, "cpu")
+    before = [weight.clone() for weight in prior.network.parameters()]
     kept = kf_core.super_resolve(photo, adapting, prior=prior)
     assert np.array_equal(kept.image, kf_core.super_resolve(photo, adapting).image)
     assert all(map(torch.equal, before, prior.network.parameters()))

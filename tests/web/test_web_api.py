@@ -39,7 +39,7 @@ def test_about_says_the_limits_of_this_page_and_nothing_untrue(server, client):
     texts = [str(block["props"].get("value") or "") for block in blocks if block["type"] == "markdown"]
     about = " ".join(next(text for text in texts if "Limits of this page" in text).split())
     assert "up to 64 x 64 pixels (4096 in all)" in about and "files of up to 1 MB and 1 megapixels" in about
-    assert "has seen patches of other photographs" in about and "EXIF data" in about and "JPEG" in about
+    assert "has seen parts of other photographs" in about and "EXIF data" in about and "JPEG" in about
     everywhere = " ".join([*texts, str(client.view_api(return_format="dict"))]).lower()
     for untrue in ("nothing but", "'bundled'", "per visitor", "what blurred it"):
         assert untrue not in everywhere
