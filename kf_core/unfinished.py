@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kf_core.errors import CannotWrite
-from kf_core.files.atomic import write_atomically
+from kf_core.files.atomic import free_space, write_atomically
 from kf_core.physics.grid import Box
 
 PIXELS, DONE = "pixels.npy", "done.json"
@@ -76,7 +76,8 @@ def _claim_room(path: Path) -> None:
     Without that, a disk that becomes full ends the process when memory is written to the file.
     """
     if not hasattr(os, "posix_fallocate"):
-        if shutil.disk_usage(path.parent).free < path.stat().st_size:
+        free = free_space(path)
+        if free is not None and free < path.stat().st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return
     with open(path, "r+b") as file:

@@ -17,6 +17,7 @@ from kf_core.batch.manifest import DONE, FAILED, STOPPED, Entry, sha256_of
 from kf_core.errors import Cancelled, CannotWrite, KernelFusionError, is_out_of_memory
 from kf_core.progress import Progress
 from kf_core.settings import Settings
+from kf_core.unfinished import forget
 
 if TYPE_CHECKING:
     from kf_core.batch.shared_kernel import SharedKernel
@@ -91,7 +92,7 @@ def run_job(job: Job, told: Callable[[float], None] | None = None) -> Entry:
             told_so = f"Something went wrong that should not: {what} Please report it together with the photo."
         entry = replace(entry, sentence=told_so)
     if not keep:
-        _forget(unfinished)
+        forget(unfinished)
     return replace(entry, seconds=round(time.monotonic() - began, 2))
 
 
@@ -104,7 +105,7 @@ def _enlarge(job: Job, told: Callable[[float], None] | None, unfinished: Path) -
 
     settings, scale = job.settings, job.settings.scale
     picture = read_picture(job.source, transparency=True)
-    outputs.check_outputs([job.source], planned=[planned(picture, scale, job.output, job.quality)])
+    outputs.check_outputs([job.source], planned=[outputs.Planned.enlarged(picture, scale, job.output, job.quality)])
     colour, hidden = visible(picture)
     estimator = None
     if job.shared is not None:
@@ -135,15 +136,6 @@ def _enlarge(job: Job, told: Callable[[float], None] | None, unfinished: Path) -
         "shared": shared,
         "warnings": [*picture.warnings, *result.report.get("warnings", ()), *said],
     }
-
-
-def planned(picture: Picture, scale: int, output: Path, quality: int | None) -> Any:
-    """The files.outputs.Planned of a photo's result."""
-    from kf_core.files.outputs import Planned
-
-    height, width = (side * scale for side in picture.pixels.shape[:2])
-    samples, bits = 1 if picture.pixels.ndim == 2 else 3, 8 * picture.pixels.itemsize
-    return Planned(output, (height, width), samples, bits, picture.alpha is not None, quality)
 
 
 def show(job: Job, picture: Picture, image: np.ndarray, kernel: np.ndarray) -> None:
@@ -187,13 +179,6 @@ def _save(image: Any, path: Path, form: str, **options: Any) -> None:
 
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: image.save(file, form, **options))
-
-
-def _forget(unfinished: Path) -> None:
-    from kf_core.unfinished import forget
-
-    if unfinished.exists():
-        forget(unfinished)
 
 
 class StopWatch:

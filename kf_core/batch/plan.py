@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -144,8 +145,6 @@ def check_room(results: Mapping[Path, Path], scale: int, quality: int | None) ->
 
 def _bytes(photo: Path, result: Path, scale: int, quality: int | None) -> int:
     """That the result has at most, by the header of the photo; 0 where it cannot be read, which is told later."""
-    import contextlib
-
     from PIL import Image
 
     from kf_core.files.layout import examine

@@ -105,17 +105,20 @@ def check_found(batch: Batch, found: Found) -> None:
 def make_folders(batch: Batch) -> Path:
     """The folder of the results and the batch's own in it, which is returned. Raises CannotWrite."""
     work = batch.output / WORK
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CannotWrite(
-            f"The folder '{batch.output}' cannot be made: {reason}.", "Choose another folder for the results."
-        ) from error
+    make_folder(work, batch.output, "Choose another folder for the results.")
     from kf_core.files.atomic import check_writable_folder
 
     check_writable_folder(work / "token")
     return work
+
+
+def make_folder(folder: Path, told: Path, hint: str) -> None:
+    """Raises CannotWrite, which speaks of the folder `told`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CannotWrite(f"The folder '{told}' cannot be made: {reason}.", hint) from error
 
 
 @contextlib.contextmanager
@@ -195,13 +198,7 @@ def make_job(batch: Batch, photo: str, result: str, work: Path, alive: Path, sha
 def prepare(batch: Batch, todo: list[Job], manifest: Manifest) -> None:
     """Makes the folders of the results, and removes what a killed run was writing in them. Raises CannotWrite."""
     for folder in {job.output.parent for job in todo}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise CannotWrite(
-                f"The folder '{folder}' cannot be made: {reason}.", "Move what is in its way, or choose another folder."
-            ) from error
+        make_folder(folder, folder, "Move what is in its way, or choose another folder.")
     for job in todo:
         entry = manifest.entries.get(job.photo)
         if entry is not None and entry.state == STARTED:

@@ -32,7 +32,7 @@ from kf_core.progress import Monitor, Progress
 from kf_core.run import Run
 from kf_core.settings import Settings
 from kf_core.trust.choose import choose_by, telling_spectrum
-from kf_core.trust.compression import find_compression
+from kf_core.trust.compression import Compression, find_compression
 from kf_core.trust.looks import looks_drawn
 from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import SharedSpectrum
@@ -86,7 +86,7 @@ class SharedEstimator:
         if shared.evidence is None or looks_drawn(part):  # a drawing is judged in its own way
             return Estimate(kernel, shared.source, name=shared.name)
         compression = find_compression(part, run.monitor)
-        own = margin(part, kernel.cpu(), self.scale, run.monitor)
+        own = margin(part, kernel.cpu(), self.scale, run.monitor, compression)
         evidence = replace(
             shared.evidence,
             margin=min(own, shared.evidence.margin) if own < 0 else shared.evidence.margin,
@@ -197,9 +197,9 @@ def pooled(kernels: Sequence[Tensor], parts: Sequence[Photo], settings: Settings
     return SharedKernel(kernel, len(kernels), chosen.source, chosen.name, chosen.evidence)
 
 
-def margin(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor) -> float:
+def margin(photo: Photo, kernel: Tensor, scale: int, monitor: Monitor, compression: Compression | None = None) -> float:
     """Nats per LR pixel by which a kernel (K, K) explains a photo's spectrum better than hardly any blur does."""
-    spectrum = telling_spectrum(photo, kernel, scale, monitor)
+    spectrum = telling_spectrum(photo, kernel, scale, monitor, compression)
     sharp = simple_kernels(kernel.shape[-1], scale)[0].kernel
     return spectrum.fit_anisotropy(sharp, monitor) - spectrum.fit_anisotropy(kernel, monitor)
 

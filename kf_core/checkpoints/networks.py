@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from kf_core.checkpoints.file import FFDNET, KERNEL_NETWORK, PRIOR, Checkpoint
-from kf_core.denoisers.diffusion import VelocityNetwork
 from kf_core.denoisers.ffdnet import FFDNet
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadPrior
@@ -54,7 +53,7 @@ def corrnet(config: dict, weights: dict[str, Tensor]) -> CorrNet:
 
 
 BUILDERS = {PRIOR: patch_diffusion, FFDNET: ffdnet, KERNEL_NETWORK: corrnet}
-PRIORS: dict[str, type[VelocityNetwork]] = {PRIOR: PatchDiffusion, FFDNET: FFDNet}  # what load_prior can load
+PRIORS = (PRIOR, FFDNET)  # what load_prior can load
 TOLD = {  # what a file of another format is not, and how to get one
     PRIOR: ("a KernelFusion prior", "Make one with `kf train-prior`."),
     KERNEL_NETWORK: ("a kernel estimator", "Make one with `kf train-kernel`."),
@@ -66,7 +65,7 @@ def build(checkpoint: Checkpoint, *formats: str) -> Any:
 
     No format: any that load_prior knows.
     """
-    formats = formats or tuple(PRIORS)
+    formats = formats or PRIORS
     name = checkpoint.path.name
     if checkpoint.format not in formats:
         what, hint = TOLD[formats[0]]

@@ -187,11 +187,9 @@ def plan(
     from kf_core.files.figure import sheet_size
     from kf_core.files.outputs import Planned
 
-    height, width = (side * scale for side in picture.pixels.shape[:2])
-    samples, bits = 1 if picture.pixels.ndim == 2 else 3, 8 * picture.pixels.itemsize
-    planned = [Planned(output, (height, width), samples, bits, picture.alpha is not None, quality)]
+    planned = [Planned.enlarged(picture, scale, output, quality)]
     if side_by_side:
-        planned.append(Planned(side_by_side, sheet_size(height, width)))
+        planned.append(Planned(side_by_side, sheet_size(*planned[0].size)))
     return planned
 
 

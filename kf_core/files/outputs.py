@@ -36,6 +36,13 @@ class Planned:
     transparent: bool = False
     quality: int | None = None
 
+    @classmethod
+    def enlarged(cls, picture: Picture, scale: int, path: Path, quality: int | None) -> Planned:
+        """`picture` made `scale` times larger."""
+        height, width = (side * scale for side in picture.pixels.shape[:2])
+        samples, bits = 1 if picture.pixels.ndim == 2 else 3, 8 * picture.pixels.itemsize
+        return cls(path, (height, width), samples, bits, picture.alpha is not None, quality)
+
     @property
     def bytes(self) -> int:
         """That the file has at most, or nearly."""

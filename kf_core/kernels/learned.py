@@ -10,7 +10,7 @@ from kf_core.cost import Cost, crop_pixels
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, TILE, CorrNet, estimates
 from kf_core.photo import Photo
-from kf_core.physics.grid import LUMA
+from kf_core.physics.grid import LUMA, cut, informative_crop
 from kf_core.physics.kernel import centre, cosine_similarity, rebin_kernel
 from kf_core.progress import preview
 from kf_core.run import Run
@@ -36,7 +36,7 @@ class LearnedKernel:
 
     def __call__(self, photo: Photo, run: Run) -> Estimate:
         weights = torch.tensor(LUMA, device=photo.pixels.device)
-        grey = (photo.cropped(LARGEST).part.pixels[0] * weights[:, None, None]).sum(0)
+        grey = (cut(photo.pixels, informative_crop(photo.pixels, LARGEST))[0] * weights[:, None, None]).sum(0)
         found = estimates(self.network, grey)
         mean = found.mean(0)
         run.monitor.check()
