@@ -197,6 +197,15 @@ def test_an_interrupted_training_ends_as_one_that_was_not(folder: Path, tmp_path
     assert [row["seen"] for row in report["curve"]] == [24, 32]
 
 
+def test_examples_made_ahead_in_processes_teach_the_same(folder: Path, tmp_path: Path) -> None:
+    in_place = train(folder, tmp_path / "one.safetensors", samples=24)
+    ahead = train(folder, tmp_path / "two.safetensors", samples=24, processes=1)
+    assert ahead["seen"] == in_place["seen"] >= 24
+    one, two = (load_weights(tmp_path / f"{name}.safetensors")[0].state_dict() for name in ("one", "two"))
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights)
+
+
 def test_the_weights_say_what_they_were_made_of(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "corrnet.safetensors"
     report = train(folder, out, samples=8)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ SIDES = (64, 64, 48, 64, 96, 64, 64, 112)  # LR pixels, batch by batch
 SHARP = 0.60  # least ratio of the RMS differences one and two pixels apart: .5 blurred, .71 for edges sharp to a pixel
 TEXTURE = 14.0  # least standard deviation of a crop, grey levels
 TRIES = 12
+MakeBatch = Callable[[], tuple[Tensor, Tensor]]  # photos and kernels, as make_batch gives them
 
 
 @dataclass

@@ -218,15 +218,15 @@ def arcs_and_spirals(rng: np.random.Generator) -> np.ndarray:
 
 
 FAMILIES: dict[str, tuple[Family, float]] = {
-    "shakes": (shakes, 0.25),
-    "gaussians": (gaussians, 0.25),
+    "shakes": (shakes, 0.40),
+    "gaussians": (gaussians, 0.14),
     "discs": (discs, 0.10),
     "lines": (lines, 0.10),
     "polygons": (polygons, 0.10),
-    "boxes": (boxes, 0.05),
-    "blobs": (blobs, 0.05),
-    "level_sets": (level_sets, 0.05),
-    "convolutions": (convolutions, 0.05),
+    "boxes": (boxes, 0.04),
+    "blobs": (blobs, 0.04),
+    "level_sets": (level_sets, 0.04),
+    "convolutions": (convolutions, 0.04),
 }
 ARCS_AND_SPIRALS: dict[str, tuple[Family, float]] = {"arcs_and_spirals": (arcs_and_spirals, 1.0)}
 

@@ -14,22 +14,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from kf_core.device import choose_device
 from kf_core.errors import BadInput, Cancelled, Diverged
 from kf_core.files.atomic import check_writable_folder
 from kf_core.kernels.corrnet import CorrNet
-from kf_core.training.kernel_data import Photographs, batch_shape, make_batch, sides_for
+from kf_core.training.batches import MadeAhead, MadeInPlace
+from kf_core.training.kernel_data import MakeBatch, Photographs, batch_shape, make_batch, sides_for
 from kf_core.training.kernel_families import ARCS_AND_SPIRALS, FAMILIES
 from kf_core.training.kernel_loss import losses, scores, total
 from kf_core.training.kernel_state import load_state, load_weights, save_state, save_weights
 from kf_core.training.photographs import credits_of, split
 
-MakeBatch = Callable[[], tuple[Tensor, Tensor]]
 VALIDATION_SEED = 1 << 32  # far from any training's
 VALIDATION = {"trained": (FAMILIES, 192), "kept_out": (ARCS_AND_SPIRALS, 96)}
 
@@ -82,10 +82,12 @@ class Training:
     curve: list[dict] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, recipe: Recipe, seed: int, config: dict | None = None) -> Training:
+    def begin(
+        cls, recipe: Recipe, seed: int, config: dict | None = None, device: torch.device | None = None
+    ) -> Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = CorrNet(**(config or {}))
+            network = CorrNet(**(config or {})).to(device or torch.device("cpu"))
         optimizer = torch.optim.AdamW(
             network.parameters(), recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
         )
@@ -96,9 +98,10 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.learning_rate_at(self.seen)
         weights = list(self.network.parameters())
+        device = weights[0].device
 
         def work(batch: MakeBatch) -> tuple[int, dict[str, float], tuple[Tensor, ...]]:
-            photos, kernels = batch()
+            photos, kernels = (made.to(device) for made in batch())
             parts = losses(self.network(photos), kernels)
             loss = total(parts)
             means = {name: float(value.detach().mean()) for name, value in {"loss": loss, **parts}.items()}
@@ -134,6 +137,8 @@ def train_kernel(
     seconds_between_saves: float = 120,
     tell: Callable[[str], None] = print,
     should_stop: Callable[[], bool] = lambda: False,
+    device: str = "cpu",
+    processes: int = 0,
 ) -> dict:
     """Trains on the photographs in `folder` (sorted by name, every tenth held out) and writes `out`.
 
@@ -147,13 +152,16 @@ def train_kernel(
             have another number of samples: with fewer the learning rate falls sooner.
         check_every: samples between two measurements on what is held out. `out` is then written too.
         tell: is given one line per check.
+        device: where to learn. A GPU wants Recipe(workers=1) and a large batch.
+        processes: that make the examples ahead of time; 0: the workers make their own. The examples are the same.
 
     Returns what is also in the metadata of `out`. Raises BadInput, Cancelled, Diverged.
     """
     check_writable_folder(out)
     recipe = recipe or Recipe()
     training_paths, held_out_paths = split(folder)
-    training = Training.begin(recipe, seed, config)
+    processor = choose_device(device)
+    training = Training.begin(recipe, seed, config, processor)
     about = {
         "config": training.network.config,
         "recipe": asdict(recipe),
@@ -171,16 +179,17 @@ def train_kernel(
         tell(f"going on after {training.seen} samples")
     photographs, fixed = Photographs.read(training_paths), validation_set(held_out_paths)
     sides = sides_for(photographs)
+    makers = MadeAhead(training_paths, seed, processes) if processes else MadeInPlace(photographs, seed)
 
     def batches(step: int) -> list[MakeBatch]:
-        shape, first = batch_shape(step, recipe.batch, sides), step * recipe.workers
-        return [partial(make_batch, photographs, seed, first + n, *shape) for n in range(recipe.workers)]
+        numbers = range(step * recipe.workers, (step + 1) * recipe.workers)
+        return makers.batches(numbers, lambda number: batch_shape(number // recipe.workers, recipe.batch, sides))
 
     def report() -> dict:
         return about | {"seen": training.seen, "steps": training.step, "curve": training.curve}
 
     began, before = time.monotonic(), training.seen
-    with ThreadPoolExecutor(recipe.workers) as pool, _one_thread_each():
+    with makers, ThreadPoolExecutor(recipe.workers) as pool, _one_thread_each():
         while training.seen < recipe.samples:
             passed = training.seen // check_every
             training.learn(batches(training.step), recipe, pool)
@@ -244,8 +253,9 @@ def checked(training: Training, fixed: dict[str, tuple[Tensor, Tensor]]) -> dict
     steps = training.recent.pop("steps", 0)
     row: dict = {"seen": training.seen} | {name: round(v / steps, 4) for name, v in training.recent.items() if steps}
     training.recent.clear()
+    device = next(training.average.parameters()).device
     with torch.inference_mode():
         for name, (photos, kernels) in fixed.items():
-            guesses = torch.cat([training.average(part) for part in photos.split(32)])
+            guesses = torch.cat([training.average(part.to(device)).cpu() for part in photos.split(32)])
             row |= {f"{name}_{key}": round(value, 4) for key, value in scores(guesses, kernels).items()}
     return row
