@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -40,14 +41,24 @@ def kernel_colours(kernel: np.ndarray, side: int, highest: float | None = None) 
     return colours(kernel / highest).repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def kernel_figure(kernel: np.ndarray, highest: float | None = None, side: int = 432) -> np.ndarray:
+def kernel_figure(
+    kernel: np.ndarray,
+    highest: float | None = None,
+    side: int = 432,
+    others: Sequence[tuple[np.ndarray, float]] = (),
+) -> np.ndarray:
     """The kernel enlarged, with a colour bar from 0 to its largest tap and its size in pixels: (H, W, 4) uint8, whose
-    ground is transparent."""
+    ground is transparent.
+
+    Args:
+        others: kernels that were possible too, with their weights in 0..1: in a row below, of the same colours.
+    """
     highest = highest or float(kernel.max()) or 1.0
     taps = kernel_colours(kernel, side, highest)
     size, gap, bar, top = len(taps), 20, 24, 56  # the page writes its own label over the top
     font = ImageFont.load_default(size=22)
-    figure = Image.new("RGBA", (gap + size + gap + bar + 90, top + size + 52), _PAPER)
+    row = 190 if others else 0
+    figure = Image.new("RGBA", (gap + size + gap + bar + 90, top + size + 52 + row), _PAPER)
     draw = ImageDraw.Draw(figure)
     figure.paste(Image.fromarray(taps), (gap, top))
     draw.rectangle((gap - 1, top - 1, gap + size, top + size), outline=_INK)
@@ -61,6 +72,12 @@ def kernel_figure(kernel: np.ndarray, highest: float | None = None, side: int = 
         draw.text((left + bar + 9, height), f"{share * highest:.2g}", _INK, font, anchor="lm")
     label = f"{len(kernel)} x {len(kernel)} pixels of the large photo"
     draw.text((gap + size / 2, top + size + 14), label, _INK, font, anchor="ma")
+    for place, (other, weight) in enumerate(others):
+        small = kernel_colours(other, 120, highest)
+        corner = (gap + place * (size - 120) // 2, top + size + 72)
+        figure.paste(Image.fromarray(small), corner)
+        draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + len(small), corner[1] + len(small)), outline=_INK)
+        draw.text((corner[0] + len(small) / 2, corner[1] + 130), f"or: {weight:.0%}", _INK, font, anchor="ma")
     return np.array(figure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from kf_core.files.outputs import write_report
 from web_demo import plots
 from web_demo.limits import safe_stem
 
+LEAST_WEIGHT = 0.05  # of a kernel that was possible too, to be shown
 FORMATS = {"PNG": ".png", "JPEG": ".jpg", "WebP": ".webp", "TIFF": ".tif"}
 
 
@@ -30,7 +32,8 @@ class Files:
         photo, kernel, kernel_picture, report, everything: to download. `photo` is the true file, 16-bit where the input
             was and the format holds it; `everything` is a ZIP of the other four.
         before, after: of one size, 8-bit, to look at and compare.
-        input, figure: the photo as it was, and the kernel enlarged with a colour bar.
+        input, figure: the photo as it was, and the kernel enlarged with a colour bar, above those
+            that were possible too.
     """
 
     photo: Path
@@ -101,7 +104,7 @@ def write_result(
     kernel, kernel_picture, figure = (folder / f"{stem}_kernel{end}" for end in (".npy", ".png", "_figure.png"))
     write_kernel(kernel, outcome.kernel)
     Image.fromarray(plots.kernel_colours(outcome.kernel, 480)).save(kernel_picture)
-    Image.fromarray(plots.kernel_figure(outcome.kernel)).save(figure)
+    Image.fromarray(plots.kernel_figure(outcome.kernel, others=runners_up(outcome.report))).save(figure)
     report = folder / f"{stem}_report.json"
     write_report(report, {**outcome.report, **({"strength": strength} if strength < 1 else {})})
     everything = folder / f"{stem}.zip"
@@ -109,6 +112,12 @@ def write_result(
         for path in (photo, kernel, kernel_picture, report):
             archive.write(path, path.name)
     return Files(photo, kernel, kernel_picture, report, everything, before, after, shown, figure)
+
+
+def runners_up(report: Mapping[str, Any]) -> list[tuple[np.ndarray, float]]:
+    """The kernels that a report says were possible too, (K, K) each, with weights; what has hardly any is left out."""
+    others = report.get("other_kernels", [])
+    return [(np.array(each["kernel"]), each["weight"]) for each in others if each["weight"] >= LEAST_WEIGHT]
 
 
 def _eight(picture: kf_core.Picture) -> kf_core.Picture:

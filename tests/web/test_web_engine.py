@@ -172,6 +172,21 @@ def test_a_kernel_figure_shows_size_and_colour_bar():
     assert (np.diff(lightness) > 0).all()  # it reads in grey, too
 
 
+def test_kernels_that_were_possible_too_stand_below_the_kernel_with_their_weights():
+    kernel, other = np.full((24, 24), 1 / 576, np.float32), np.zeros((24, 24))
+    other[:, 12] = 1 / 24
+    entry = {"source": "simple", "name": "a line", "weight": 0.31, "kernel": other.tolist()}
+    others = results.runners_up({"other_kernels": [entry, entry | {"weight": 0.2}, entry | {"weight": 0.01}]})
+    assert [weight for _, weight in others] == [0.31, 0.2] and np.array_equal(others[0][0], other)
+    alone, figure = plots.kernel_figure(kernel), plots.kernel_figure(kernel, others=others)
+    below = figure[len(alone) :].astype(int)
+    assert len(below) > 150 and figure.shape[1] == alone.shape[1]
+    assert np.array_equal(figure[: len(alone) - 10], alone[: len(alone) - 10])
+    brightest = np.abs(below[..., :3] - below[..., :3].max((0, 1))).sum(-1) == 0
+    assert brightest[:, : below.shape[1] // 3].any() and brightest[:, below.shape[1] // 3 : -200].any()  # both lines
+    assert results.runners_up({}) == []
+
+
 # --- try to fool it ---
 
 
