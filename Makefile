@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 
-.PHONY: demo test check lint gimp-testbed chromium space space-smoke clean
+.PHONY: demo test check lint docs build gimp-testbed chromium space space-smoke clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -27,6 +27,14 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation site, in build/site. A link that leads nowhere is an error.
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What is published: the wheel, and the source distribution that it is made from, in dist.
+build: .venv/.dev
+	$(BIN)/python -m build
 
 # A real GIMP 3 for the tests, outside the checkout. Where it cannot be had, the tests that need it say why.
 gimp-testbed:
