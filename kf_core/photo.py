@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from kf_core.clipped import clipped_values, painted_over
 from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
 from kf_core.pixels import array_like, as_values, checked_pixels, quantiles, value_range
@@ -27,11 +28,6 @@ HEADROOM = 0.05  # of the range of the others, left free at each end
 FARTHEST = 2.0  # what lies farther out than this is carried past the engine, and no image goes beyond
 FLAT = 1e-6  # of the range of the file: a photo that varies less has no contrast to speak of
 BICUBIC_REACH = 3  # pixels on each side that an enlarged one depends on, and one to spare
-PLATEAU = 8  # so many values at the very end of the range, and twice as many as next to it, are taken for clipped
-STEEP, STEEP_WITHIN = 0.5, 2  # difference, in units of the range from -1 to 1, and within how many pixels
-NEARLY = 0.008  # in units of the range from -1 to 1, a grey level: so close to the end counts as at it
-CLIPPED_REACH = 3  # LR pixels around a clipped value that its light may have reached
-LEAST_KNOWN = 0.3  # of a photo that is left when clipped values are taken out
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,8 @@ class Photo:
         place: row and column, in the photo that this is a part of, of the first pixel.
         source: the caller's array; None: there was none.
         sharpening: the share of an unsharp mask that was undone in `pixels`.
-        sharp: the pixels before that; None: nothing was undone.
+        sharp: the pixels before that, or before the mean; None: nothing was done to them.
+        mean: pixels a side of the mean that `pixels` have been taken through (same_size.py); 0: none.
     """
 
     pixels: Tensor
@@ -66,6 +63,7 @@ class Photo:
     source: np.ndarray | None = None
     sharpening: float = 0.0
     sharp: Tensor | None = None
+    mean: int = 0
 
     @classmethod
     def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
@@ -208,6 +206,17 @@ class Photo:
             return self
         return replace(self, pixels=unsharpened(self.pixels, share), sharpening=share, sharp=self.pixels)
 
+    def through_mean(self, window: Tensor, side: int) -> Photo:
+        """Convolved with a window (N, N), N odd, that is a mean of `side` pixels; what has a clipped value in it is."""
+        reach = window.shape[-1] // 2
+        mode = "reflect" if min(self.size) > reach else "replicate"
+        wider = functional.pad(self.pixels, (reach,) * 4, mode=mode)
+        taps = window.to(wider).expand(wider.shape[1], 1, *window.shape)
+        pixels, clipped = functional.conv2d(wider, taps, groups=wider.shape[1]), self.clipped
+        if clipped is not None:
+            clipped = functional.max_pool2d(clipped.abs(), 2 * reach + 1, 1, reach)
+        return replace(self, pixels=pixels, clipped=clipped, sharp=self.as_shot, mean=side)
+
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""
         return replace(self, crop=informative_crop(self.pixels, side))
@@ -240,49 +249,3 @@ def usual_range(values: np.ndarray) -> tuple[float, float]:
         return middle - 1, middle + 1
     more = HEADROOM * (high - low)
     return low - more, high + more
-
-
-def clipped_values(pixels: Tensor) -> Tensor | None:
-    """Where values pile up at the very end of the range: 1 at the upper, -1 at the lower end, else 0; None: nowhere.
-
-    Only near steep edges, as of a lamp: the value may then have been far beyond the end. In a white sky or a black
-    shadow it was not, and where there is noise too, to leave out what it lifted beyond the end would favour the rest.
-    """
-    marks = torch.zeros_like(pixels)
-    for colour in range(pixels.shape[1]):  # one at a time: a large photo has many values
-        plane = pixels[:, colour : colour + 1]
-        plateaus = {}
-        for sign in (1, -1):
-            below = (sign * plane).amax() - sign * plane
-            there = below <= NEARLY
-            count, next_to = torch.count_nonzero(there), torch.count_nonzero((below > NEARLY) & (below <= 2 * NEARLY))
-            if count >= PLATEAU and count >= 2 * next_to:
-                plateaus[sign] = there
-        if plateaus:
-            steep = _highest_near(plane) + _highest_near(-plane) > STEEP
-            for sign, there in plateaus.items():
-                marks[:, colour : colour + 1] += sign * (there & steep)
-    return marks if bool(marks.any()) else None
-
-
-def _highest_near(plane: Tensor) -> Tensor:
-    """The highest value within STEEP_WITHIN pixels of each of (1, 1, h, w)."""
-    side, reach = 2 * STEEP_WITHIN + 1, STEEP_WITHIN
-    tall = functional.max_pool2d(plane, (side, 1), stride=1, padding=(reach, 0))
-    return functional.max_pool2d(tall, (1, side), stride=1, padding=(0, reach))
-
-
-def painted_over(pixels: Tensor, clipped: Tensor) -> Tensor:
-    """The pixels (1, 3, h, w) near clipped values replaced by the mean of what is known around them, as `unclipped`."""
-    side = 2 * CLIPPED_REACH + 1
-    near = functional.max_pool2d(clipped.abs().amax(1, keepdim=True), side, stride=1, padding=CLIPPED_REACH)
-    known = 1 - near
-    if float(known.mean()) < LEAST_KNOWN:  # a page of white paper, or a drawing
-        return pixels
-    filled, weight, side = pixels * known, known, 1
-    while bool((weight == 0).any()):
-        side = 2 * side + 1
-        weight = functional.avg_pool2d(known, side, stride=1, padding=side // 2, count_include_pad=False)
-        mean = functional.avg_pool2d(pixels * known, side, stride=1, padding=side // 2, count_include_pad=False)
-        filled = torch.where(known > 0, pixels, torch.where(filled == 0, mean / weight.clamp_min(1e-6), filled))
-    return filled

@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenes import with_noise
 from tiny import TINY
 
 from benchmarks.split import case
 from kf_core import Settings, super_resolve
-from kf_core.photo import FARTHEST, Photo, clipped_values, usual_range
+from kf_core.clipped import clipped_values
+from kf_core.photo import FARTHEST, Photo, usual_range
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import gaussian_kernel
@@ -45,8 +47,12 @@ def shrunk(sharp: np.ndarray, kernel: torch.Tensor) -> np.ndarray:
 
 def gain(small: np.ndarray, sharp: np.ndarray, white: float, kernel: torch.Tensor = KERNEL) -> float:
     """dB over the bicubic enlargement, the kernel given."""
-    truth = sharp[10:-10, 10:-10].clip(0, 1)
-    found = super_resolve(small, Settings.preset("fast", device="cpu"), kernel=kernel.numpy()).image / white
+    found = super_resolve(small, Settings.preset("fast", device="cpu"), kernel=kernel.numpy()).image
+    return gain_of(found, small, sharp, white)
+
+
+def gain_of(image: np.ndarray, small: np.ndarray, sharp: np.ndarray, white: float) -> float:
+    truth, found = sharp[10:-10, 10:-10].clip(0, 1), image / white
     plain = bicubic(to_tensor(small), *truth.shape[:2])[0].numpy().transpose(1, 2, 0) / 2 + 0.5
     return psnr(found, truth) - psnr(plain, truth)
 
@@ -130,6 +136,19 @@ def test_a_photo_that_does_not_fill_its_range_is_restored_as_well_as_one_that_do
     assert gain(small.round().clip(0, 255).astype(np.uint8), sharp, 255) > 0.2
 
 
+def test_12_bits_in_a_16_bit_file_are_enlarged_blind_as_the_same_photo_at_full_range():
+    sharp = (0.2 + 0.6 * scene(13)) * 4095 / 65535
+    small = np.round(shrunk(sharp, KERNEL) * 65535).astype(np.uint16)
+    assert small.min() > 500 and small.max() < 3600
+    settings = Settings.preset("fast", device="cpu")
+    narrow, full = super_resolve(small, settings), super_resolve(small * np.uint16(16), settings)
+    assert narrow.report["confidence"] > 0.6
+    assert narrow.report["confidence"] == pytest.approx(full.report["confidence"], abs=0.02)
+    assert np.abs(narrow.kernel - full.kernel).max() < 0.05 * full.kernel.max()
+    assert gain_of(narrow.image, small, sharp, 65535) > 1
+    assert np.abs(narrow.image * 16.0 - full.image).mean() < 0.005 * np.ptp(full.image)
+
+
 def lamps() -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
     """(sharp, small, kernel): a night scene with lamps far beyond white, moved while the shutter was open."""
     sharp = 0.35 * scene(4)
@@ -183,6 +202,22 @@ def test_weak_noise_in_a_photo_of_full_contrast_is_seen(sigma):
         noisy = lr + sigma / 127.5 * torch.randn(lr.shape, generator=random)
         assert noise_level(Photo(noisy), kernel, 4) == pytest.approx(sigma, rel=0.35)
         assert noise_level(Photo(lr), kernel, 4) == 0
+
+
+@pytest.mark.parametrize("sigma", [3.0, 5.0])
+def test_a_white_sky_does_not_hide_the_noise_of_the_rest(sigma):
+    pair = case(13)
+    lr, kernel = to_tensor(pair.lr), torch.from_numpy(pair.kernel)
+    assert noise_level(Photo(with_sky(lr)), kernel, 4) == 0
+    assert noise_level(Photo(with_sky(with_noise(lr, sigma))), kernel, 4) == pytest.approx(sigma, rel=0.25)
+
+
+def with_sky(lr: torch.Tensor) -> torch.Tensor:
+    """Its upper third washed out, as by the sun: there all values are at the end of the range."""
+    light = torch.linspace(4, 0, lr.shape[-2] // 3)[:, None]
+    washed = lr.clone()
+    washed[..., : len(light), :] += light
+    return washed.clamp(-1, 1)
 
 
 def test_previews_show_the_photo_in_its_own_range():
