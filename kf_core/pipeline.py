@@ -20,6 +20,7 @@ from kf_core.denoisers.base import Denoiser
 from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadKernel, BadSetting, OutOfMemory, is_out_of_memory
+from kf_core.kernel_grid import KernelGrid
 from kf_core.kernels.algorithm1 import Algorithm1
 from kf_core.kernels.base import KernelEstimator
 from kf_core.kernels.given import GivenKernel, given_kernel
@@ -28,8 +29,10 @@ from kf_core.photo import Photo
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
 from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
+from kf_core.regions import MapKernels
 from kf_core.report import make_report
 from kf_core.run import Run
+from kf_core.same_size import FindSameSizeKernel, check_same_size
 from kf_core.settings import Settings
 from kf_core.stages import (
     EstimateKernel,
@@ -37,6 +40,7 @@ from kf_core.stages import (
     RefineKernel,
     RestoreImage,
     TrustImage,
+    TrustSameSize,
     UndoSharpening,
     WeighKernel,
 )
@@ -56,12 +60,16 @@ class SuperResolution:
             top and bottom, columns at the left and right), the share of an unsharp mask that was undone, seconds and
             iterations per stage, consistency error, kernel and its source ("given", "recovered", "simple"); with
             settings.doubt and an image also `confidence`, 0..1, the share of the image that is the kernel's (the rest
-            is the bicubic enlargement), and `confidence_sentence`.
+            is the bicubic enlargement), and `confidence_sentence`; with settings.varying also `regions`: how many
+            there are, how unlike their kernels are, a sentence, and these kernels, None where one suits all.
+        kernels: what stands in for the one kernel where the blur varies over the photo; None where it does not, or
+            where settings.varying did not ask.
     """
 
     image: np.ndarray | None
     kernel: np.ndarray
     report: dict[str, Any]
+    kernels: KernelGrid | None = None
 
 
 def super_resolve(
@@ -150,6 +158,13 @@ def _run(
             f"The kernel has {len(kernel)} taps per side, and the setting kernel_size asks for {settings.kernel_size}.",
             "Leave the setting out: a given kernel has its own size.",
         )
+    if kernel is not None and settings.varying.regions > 1:
+        raise BadSetting(
+            "A kernel is given, and kernels that vary over the photo are asked for.",
+            "Leave out the kernel, or the setting varying.regions.",
+        )
+    if settings.scale == 1:
+        check_same_size(settings, kernel is None)
     size = settings.kernel_size if kernel is None else len(kernel)
     size = default_kernel_size(settings.scale) if size is None else size
     settings = replace(settings, kernel_size=check_kernel_size(size, settings.scale))
@@ -176,7 +191,7 @@ def _run(
     if state.image is not None and want_image:
         result = photo.to_array(state.image)
     report = make_report(state, settings, run, want_image)
-    return SuperResolution(result, state.kernel.cpu().numpy().astype(np.float32), report)
+    return SuperResolution(result, state.kernel.cpu().numpy().astype(np.float32), report, KernelGrid.of(state))
 
 
 def make_stages(
@@ -198,6 +213,7 @@ def make_stages(
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
     about: dict[str, Mapping[str, Any]] = {}
     learned = None
+    same_size = settings.scale == 1 and kernel is None and estimator is None
     if kernel is None and estimator is None and settings.estimator != "algorithm1":
         kernel_network, about["kernel_network"] = load_kernel_network(settings.kernel_network, run.device)
         learned = LearnedKernel(kernel_network, settings)
@@ -224,22 +240,30 @@ def make_stages(
             estimator = Algorithm1(patches, settings, kernel, learned)
         denoiser = denoiser or patches
     assert denoiser is not None
-    if estimator is None:
-        assert kernel is not None
-        estimator = GivenKernel(kernel)
-    stages.append(EstimateKernel(estimator))
+    if same_size:
+        assert learned is not None
+        stages.append(FindSameSizeKernel(learned.network, settings))
+    else:
+        if estimator is None:
+            assert kernel is not None
+            estimator = GivenKernel(kernel)
+        stages.append(EstimateKernel(estimator))
     check_noise(denoiser, settings, walks)
     remade = settings.finish.method == "plug_and_play" or not walks
-    if kernel is None:
+    if kernel is None and not same_size:
         if settings.refine.rounds:
             stages.append(RefineKernel(denoiser, schedule, settings))
         if settings.doubt:
             stages.append(WeighKernel(settings))
+        if settings.varying.regions > 1:
+            stages.append(map_kernels(stages, learned, settings, run))
         same_grid = photo.crop == photo.whole and settings.search_scale == settings.scale
         remade |= bool(settings.refine.rounds) or settings.doubt or not same_grid
     if want_image and remade:
         stages.append(RestoreImage(denoiser, schedule, settings, unfinished))
-        if kernel is None and settings.doubt:
+        if same_size:
+            stages.append(TrustSameSize())
+        elif kernel is None and settings.doubt:
             stages.append(TrustImage())
 
     costs = [stage.cost(*photo.size) for stage in stages]
@@ -258,6 +282,15 @@ def undo_sharpening(settings: Settings, kernel: Tensor | None, learned: LearnedK
     if settings.sharpening is None and learned is None:
         learned = LearnedKernel(load_kernel_network(settings.kernel_network, run.device)[0], settings)
     return [UndoSharpening(None if settings.sharpening else learned, settings)]
+
+
+def map_kernels(stages: list[Stage], learned: LearnedKernel | None, settings: Settings, run: Run) -> MapKernels:
+    """The stage that compares the kernels of regions, after those stages."""
+    if learned is None:
+        with torch.random.fork_rng():  # the other networks begin as they would without
+            learned = LearnedKernel(load_kernel_network(settings.kernel_network, run.device)[0], settings)
+    refine = next((stage for stage in stages if isinstance(stage, RefineKernel)), None)
+    return MapKernels(learned, refine, settings)
 
 
 def on_device(prior: Prior, device: torch.device) -> Prior:

@@ -27,7 +27,7 @@ from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
-from kf_core.settings import SMALLEST, Settings
+from kf_core.settings import SMALLEST, Settings, VaryingSettings
 from kf_core.stages import RestoreImage, TrustImage
 from kf_core.state import State
 from kf_core.trust.noise import noise_level
@@ -161,6 +161,7 @@ def without_its_frame(spot: Box, photo: Photo) -> Box:
 
 def find_kernel(whole: Photo, settings: Settings, run: Run) -> tuple[Estimate, bool]:
     """The kernel, and whether it was found in a quicker way than the settings ask for. Raises Cancelled."""
+    settings = replace(settings, varying=VaryingSettings())  # a spot has one kernel
     approximate = seconds_to_find(whole, settings, run) > SECONDS
     if approximate:
         settings = quicker(settings)

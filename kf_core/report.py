@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from kf_core.device import describe
+from kf_core.kernel_grid import KernelGrid
 from kf_core.kernels.base import Candidate
 from kf_core.run import Run
 from kf_core.settings import Settings
@@ -58,7 +60,18 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
         report["confidence"] = round(state.confidence, 3)
         drawn = estimate.evidence is not None and estimate.evidence.drawn
         report["confidence_sentence"] = sentence(state.confidence, estimate.source, estimate.name, drawn)
+    if settings.varying.regions > 1:
+        report["regions"] = about_regions(state)
     return report
+
+
+def about_regions(state: State) -> dict[str, Any]:
+    grid = KernelGrid.of(state)
+    if state.regions is None:
+        told = "The photo is too small, or too much of a drawing, to look for kernels that vary over it."
+        return {"rows": 1, "columns": 1, "unlike": None, "sentence": told, "kernels": None}
+    kernels = None if grid is None else grid.as_dict()
+    return {**asdict(state.regions), "sentence": state.regions.sentence(grid is not None), "kernels": kernels}
 
 
 def about_candidate(candidate: Candidate) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from kf_core.errors import BadSetting
 from kf_core.setting_values import check_value, leaves, overridden, setting
 
 SMALLEST = 32  # pixels per side of a photo or crop: below, there are fewer patches than unknowns
-SCALES = (2, 3, 4)
+SCALES = (1, 2, 3, 4)
 PRECISIONS = ("auto", "fp32", "bf16")
+MOST_REGIONS = 4  # per side
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class FinishSettings:
     # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
     # with the period of an LR pixel into the picture.
     prior_weight_simple: float = setting(0.1, "mu with a simple kernel", 0)
+    prior_weight_same_size: float = setting(0.3, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
     noise_weight: float = setting(0.005, "added to mu for each squared grey level of noise", 0)
     fresh_noise: float = setting(1.0, "share of new noise (by variance) at each level", 0, 1)
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)
@@ -130,11 +132,24 @@ class FinishSettings:
 
 
 @dataclass(frozen=True)
+class VaryingSettings:
+    """Kernels that vary over the photo, found in overlapping regions of it. Not in the paper; see docs/design.md."""
+
+    regions: int = setting(1, "per side, at most; 1: one kernel for the whole photo", 1, MOST_REGIONS)
+    least_side: int = setting(112, "LR pixels of a region: a smaller photo has fewer of them", 96)
+    # No photograph with one kernel has more, with noise or JPEG neither: benchmarks/varying.py, see docs/results.md.
+    threshold: float = setting(
+        0.021, "median of 1 less the cosine between a region's kernel and the median of all: below, there is one", 0, 2
+    )
+    refine: bool = setting(False, "refine every region's kernel, as `refine` says for the one: slow, and gains little")
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything super_resolve can be told. Build one with `preset` and change it with dataclasses.replace."""
 
     preset_name: str = setting("paper", "where these settings began")
-    scale: int = setting(4, "how many times larger", SCALES[0], SCALES[-1])
+    scale: int = setting(4, "how many times larger; 1: as large, only sharper", SCALES[0], SCALES[-1])
     kernel_size: int | None = setting(None, "taps per side, of the parity of the scale; None: six LR pixels", 1)
     seed: int = setting(0, "one generator, seeded with it, makes all randomness", 0, 2**63 - 1)
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
@@ -166,6 +181,7 @@ class Settings:
     patches: PatchSettings = field(default_factory=PatchSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
     refine: RefineSettings = field(default_factory=RefineSettings)
+    varying: VaryingSettings = field(default_factory=VaryingSettings)
     finish: FinishSettings = field(default_factory=FinishSettings)
 
     @classmethod
@@ -224,6 +240,8 @@ class Settings:
             yield "patches.prior=none", True, "Let it learn for some steps, or use the prior 'bundled'."
         larger = recovery.scale is not None and recovery.scale > self.scale
         yield "recovery.scale", larger, "Use at most the scale of the result."
+        hint = "Set finish.method to plug_and_play: the image of Algorithm 1 has one kernel."
+        yield "varying.regions", self.varying.regions > 1 and self.finish.method == "none", hint
         dip = recovery.method == "dip"
         yield "recovery.separate_unets", dip and recovery.separate_unets, "The method 'dip' has one U-Net."
 

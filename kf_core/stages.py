@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kf_core.cost import Cost, crop_pixels
 from kf_core.denoisers.adapt import Prior, learn_photo
@@ -21,10 +22,13 @@ from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import Diverged
 from kf_core.kernels.base import Candidate, Estimate, KernelEstimator
 from kf_core.kernels.refine import refine_kernel
+from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.noise_field import NoiseField
+from kf_core.physics.varying import VaryingBlur
 from kf_core.restore.diffpir import prior_weight_for, restore
 from kf_core.run import Run
+from kf_core.same_size import convolved, window
 from kf_core.settings import Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
@@ -38,6 +42,7 @@ from kf_core.trust.sharpness import SHARES, sharpness
 from kf_core.version import __version__
 
 DATA_WORK = 0.08  # millions of multiply-adds per LR pixel, of a data step
+VARYING_WORK, VARYING_BYTES = 8, 100  # with a map of kernels: times as many; bytes more per HR pixel than without
 DENOISER_WORK = 0.41  # millions of multiply-adds per pixel, where nothing is known: of PD with 64 channels
 WEIGHING_WORK = 20.0  # the same per LR pixel of the crop
 
@@ -121,15 +126,19 @@ class RefineKernel:
         return Cost(work, 2 * windows + RESTORE_BYTES * hr)
 
     def __call__(self, state: State, run: Run) -> State:
-        run.monitor.region, photo = state.photo.in_the_array(state.photo.crop), state.photo.part
-        settings = self.settings
-        kernel = refine_kernel(photo, state.kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
+        run.monitor.region = state.photo.in_the_array(state.photo.crop)
+        kernel = self.refined(state.photo.part, state.kernel, run)
         assert state.estimate is not None
         others = state.estimate.candidates
-        if not settings.refine.keep:  # else the kernel before is a part of the new one
+        if not self.settings.refine.keep:  # else the kernel before is a part of the new one
             others = (Candidate(state.kernel), *others)
         estimate = replace(state.estimate, kernel=kernel, image=None, candidates=others)
         return replace(state, estimate=finite(estimate), image=None)
+
+    def refined(self, photo: Photo, kernel: Tensor, run: Run) -> Tensor:
+        """The kernel (K, K), refined on the whole of a photo."""
+        settings = self.settings
+        return refine_kernel(photo, kernel, settings.scale, self.denoiser, self.schedule, settings.refine, run)
 
 
 class WeighKernel:
@@ -173,10 +182,11 @@ class RestoreImage:
 
     def cost(self, height: int, width: int) -> Cost:
         scale, hr = self.settings.scale, height * width * self.settings.scale**2
-        finish = self.settings.finish
-        work = finish.steps * (pass_work(self.denoiser, hr, finish.tile) + DATA_WORK * height * width)
+        finish, varies = self.settings.finish, self.settings.varying.regions > 1
+        data_work = DATA_WORK * (VARYING_WORK if varies else 1)
+        work = finish.steps * (pass_work(self.denoiser, hr, finish.tile) + data_work * height * width)
         if fits_at_once(height, width, scale, self.settings.memory):
-            return Cost(work, RESTORE_BYTES * hr)
+            return Cost(work, (RESTORE_BYTES + VARYING_BYTES * varies) * hr)
         side = tile_side(scale, self.settings.memory)
         outer = side + 2 * OVERLAP
         result = 0 if self.unfinished else 3 * hr  # bytes, of a photo of 8 bits
@@ -184,6 +194,8 @@ class RestoreImage:
 
     def __call__(self, state: State, run: Run) -> State:
         photo, scale, memory = state.photo, self.settings.scale, self.settings.memory
+        if state.kernels is not None:
+            memory *= RESTORE_BYTES / (RESTORE_BYTES + VARYING_BYTES)
         if photo.noise is None:
             photo = replace(photo, noise=noise_level(photo, state.kernel, scale, run.monitor))
         state, make = replace(state, photo=photo), partial(self.at_once, field=NoiseField.drawn(run.generator))
@@ -198,12 +210,33 @@ class RestoreImage:
         """The image of a photo, or of a tile of one, with its noise from `field`."""
         lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         assert state.estimate is not None and photo.noise is not None
-        weight = prior_weight_for(state.estimate.source, photo.noise, self.settings.finish)
-        blur = UniformBlur(kernel, scale, "canvas")
+        source = "same size" if photo.mean else state.estimate.source
+        weight = prior_weight_for(source, photo.noise, self.settings.finish)
+        if photo.mean:
+            kernel = convolved(kernel, window(photo.mean))
+        varying = None
+        if state.kernels is not None:
+            varying = VaryingBlur(state.kernels, scale, kernel, (*photo.place, *photo.size))
+        blur = varying or UniformBlur(kernel, scale, "canvas")
         image = restore(photo, blur, self.denoiser, self.schedule, self.settings.finish, run, weight, field)
         if not bool(torch.isfinite(image).all()):
             raise Diverged()
-        return replace(state, image=image, residual=residual(lr, image, kernel, scale))
+        return replace(state, image=image, residual=residual(lr, image, kernel, scale, varying))
+
+
+class TrustSameSize:
+    """The image drawn back towards the photo, as far as that is sharp already."""
+
+    name, label = "trust_image", "weighing the picture"
+
+    def cost(self, height: int, width: int) -> Cost:
+        return Cost()
+
+    def __call__(self, state: State, run: Run) -> State:
+        if state.result is not None:  # tiles are weighed one by one
+            return state
+        assert state.image is not None and state.confidence is not None
+        return replace(state, image=mix_with_bicubic(state.photo, state.image, state.confidence))
 
 
 class TrustImage:
@@ -228,7 +261,8 @@ def fingerprint(state: State, settings: Settings) -> str:
     """Of all that the image depends on: photo, kernel, settings, networks and version."""
     told = json.dumps([settings.as_dict(), {name: dict(about) for name, about in state.about.items()}, __version__])
     digest = hashlib.sha256(told.encode())
-    for values in (state.kernel.cpu().numpy(), state.photo.source):
+    kernels = () if state.kernels is None else (state.kernels.kernels.cpu().numpy(),)
+    for values in (state.kernel.cpu().numpy(), state.photo.source, *kernels):
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 

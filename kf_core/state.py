@@ -12,7 +12,26 @@ from torch import Tensor
 from kf_core.cost import Cost
 from kf_core.kernels.base import Estimate
 from kf_core.photo import Photo
+from kf_core.physics.varying import KernelMap
 from kf_core.run import Run
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Attributes:
+    rows, columns: how many there are.
+    unlike: how unlike their kernels are: median of 1 less the cosine between a region's kernel and the median of all.
+    """
+
+    rows: int
+    columns: int
+    unlike: float
+
+    def sentence(self, varies: bool) -> str:
+        """What to tell people."""
+        if varies:
+            return f"The blur varies over the photo: it has {self.rows} x {self.columns} kernels in place of one."
+        return f"One kernel suits the whole photo: those of its {self.rows} x {self.columns} regions are alike."
 
 
 @dataclass(frozen=True)
@@ -26,6 +45,8 @@ class State:
         result: the image in the caller's values, mixed by the confidence, where it was made in tiles; else None.
         confidence: 0..1, the share of the image that is the kernel's; None where nobody has weighed it.
         residual: RMS in grey levels of what kernel and its own image leave unexplained of the photo.
+        kernels: what there is in place of the one kernel where it varies over the photo; None: it does not.
+        regions: how many regions were compared for that, and how unlike their kernels are; None where nobody looked.
         about: what the report says of the networks, PD's as "patch_prior", and "kernel_network".
     """
 
@@ -35,6 +56,8 @@ class State:
     result: np.ndarray | None = None
     confidence: float | None = None
     residual: float | None = None
+    kernels: KernelMap | None = None
+    regions: Regions | None = None
     about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ from scenes import scene
 from benchmarks import split
 from kf_core.batch import shared_kernel as shared
 from kf_core.batch.run import find_shared, make_job
-from kf_core.errors import BadInput, Cancelled
+from kf_core.errors import BadInput, BadSetting, Cancelled
 from kf_core.files.picture import read_picture
 from kf_core.kernels.base import Evidence
 from kf_core.photo import Photo
@@ -169,3 +169,8 @@ def test_a_batch_with_one_kernel_says_so(tmp_path, asked, monkeypatch):
     rows = (tmp_path / "out" / "kf-batch.csv").read_text().splitlines()[1:]
     assert len(rows) == 2 and all(",shared," in row for row in rows)
     assert run_batch(batch).before == 2 and len(asked) == 2
+
+
+def test_one_kernel_for_all_is_refused_at_the_same_size(tmp_path):
+    with pytest.raises(BadSetting, match="enlarged"):
+        shared.find_shared_kernel([tmp_path / "a.png"], Settings.preset("fast", scale=1))

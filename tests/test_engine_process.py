@@ -631,8 +631,8 @@ def test_the_document_lists_every_code_and_field_and_the_limits():
     assert [name for name in sorted(codes | fields) if f"`{name}`" not in text] == []
     assert f"at least {SMALLEST} x {SMALLEST} pixels" in text
     usual = [default_kernel_size(scale) for scale in SCALES]
-    assert usual == [12, 19, 24] and "automatic is 12, 19 and 24" in text
-    assert [largest_kernel_size(scale) for scale in SCALES] == [32, 47, 64]
+    assert usual == [25, 12, 19, 24] and "automatic is 25, 12, 19 and 24" in text
+    assert [largest_kernel_size(scale) for scale in SCALES] == [63, 32, 47, 64]
 
 
 @pytest.mark.slow

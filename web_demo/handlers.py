@@ -90,7 +90,7 @@ class Handlers:
 
         Args:
             photo: a PNG, JPEG, TIFF or WebP file, 8 or 16 bit, grey or RGB, at least 32 x 32 pixels.
-            scale: how many times larger the result is: 2, 3 or 4.
+            scale: how many times larger the result is: 2, 3 or 4; 1: as large, sharper.
             quality: "fast" or "balanced" (several times slower).
             kernel_size: taps per side of the kernel, even for even scales; 0 chooses a usual one.
             seed: of the random numbers; another seed can find another kernel.

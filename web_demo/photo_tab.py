@@ -100,7 +100,7 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
                 }
         with gr.Column(scale=3, min_width=280):
             with gr.Row():
-                choices = [(f"{scale}x", scale) for scale in SCALES]
+                choices = [(f"{scale}x" if scale > 1 else "1x, sharper", scale) for scale in SCALES]
                 scale = Choice(choices, value=4, label="How many times larger", min_width=190, elem_id="kf-scale")
                 quality = Choice(
                     [(label, preset) for preset, label in QUALITIES.items()], value="fast", label="Quality",

@@ -79,7 +79,7 @@ class Dialog:
     def _main(self):
         scale = Gtk.ComboBoxText()
         for each in SCALES:
-            scale.append(str(each), f"{each} times")
+            scale.append(str(each), "The same size, sharper" if each == 1 else f"{each} times")
         self.config.bind_property(
             "scale", scale, "active-id", BOTH, lambda _, value: str(value), lambda _, text: int(text or SCALES[0])
         )

@@ -88,7 +88,7 @@ class Estimator:
         presets, scale = list(PRESETS), settings["scale"]
         faster = presets[: presets.index(settings["preset"])]
         tries = [(preset, scale) for preset in reversed(faster)]
-        tries += [(presets[0], each) for each in reversed(SCALES) if each < scale]
+        tries += [(presets[0], each) for each in reversed(SCALES) if 1 < each < scale]
         self._asked += [
             self._send(engine, {**settings, "preset": preset, "scale": each, "kernel_size": None})
             for preset, each in tries

@@ -48,12 +48,12 @@ class KernelFusion(Gimp.PlugIn):
         flags = GObject.ParamFlags.READWRITE
         add_int, add_text = procedure.add_int_argument, procedure.add_string_argument
         # The ranges are wide on purpose: GIMP replaces a value outside without a word, Options refuses it with one.
-        add_int("scale", "Sc_ale", "How many times larger: 2, 3 or 4", -MOST, MOST, 4, flags)
+        add_int("scale", "Sc_ale", "How many times larger: 2, 3 or 4; 1: the same size, sharper", -MOST, MOST, 4, flags)
         add_text("preset", "_Preset", f"How much work to put in: {', '.join(PRESETS)}", "fast", flags)
         add_int(
             "kernel-size",
             "Kernel si_ze (0: auto)",
-            "Taps per side of the kernel, from the scale to 16 times it, odd at scale 3 and else even; 0: automatic",
+            "Taps per side of the kernel, scale to 16 times it, odd at scales 1 and 3, else even; 0: automatic",
             -MOST,
             MOST,
             0,

@@ -5,7 +5,7 @@ SMALLEST = 32  # pixels per side the engine needs
 LARGEST = 524288  # pixels per side GIMP can hold
 MOST = 2**31 - 1
 
-SCALES = (2, 3, 4)
+SCALES = (1, 2, 3, 4)
 PRESETS = {"fast": "Fast", "balanced": "Balanced", "paper": "As in the paper (very slow)"}
 USES = {
     "auto": "The selection, or else the layer",
@@ -28,13 +28,13 @@ KERNELS = {
 
 
 def largest_kernel(scale):
-    """Taps per side: sixteen pixels of the photo, with the parity of the scale."""
-    return 16 * scale - scale % 2
+    """Taps per side: sixteen pixels of the photo, with the parity of the scale; more at the same size."""
+    return 63 if scale == 1 else 16 * scale - scale % 2
 
 
 def usual_kernel(scale):
     """Taps per side that the engine takes by itself."""
-    return 6 * scale + scale % 2
+    return 25 if scale == 1 else 6 * scale + scale % 2
 
 
 def kernel_fits(size, scale):

@@ -14,7 +14,7 @@ class Options:
             setattr(self, name.replace("-", "_"), config.get_property(name))
         self.overrides = (self.advanced or "").split()
         if self.scale not in SCALES:
-            raise BadCall(f"A scale of {self.scale} is not possible. Use 2, 3 or 4.")
+            raise BadCall(f"A scale of {self.scale} is not possible. Use 1, 2, 3 or 4.")
         for name, allowed in (
             ("preset", PRESETS),
             ("use", USES),

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kf_core import device as devices
 from kf_core.cost import Cost
-from kf_core.errors import BadInput, Cancelled, KernelFusionError
+from kf_core.errors import BadInput, BadSetting, Cancelled, KernelFusionError
 from kf_core.kernels.base import Estimate, Evidence
 from kf_core.kernels.simple import simple_kernels
 from kf_core.photo import Photo
@@ -107,11 +107,16 @@ def find_shared_kernel(
 ) -> SharedKernel:
     """The kernel of all photos, from at most ASKED of them. Those that cannot be used, and drawings, have no say.
 
-    Raises BadInput where none can be used, Cancelled.
+    Raises BadInput where none can be used, BadSetting at scale 1, Cancelled.
     """
     from kf_core.enlarged import visible
     from kf_core.files.picture import read_picture
 
+    if settings.scale == 1:
+        raise BadSetting(
+            "One kernel for all photos can only be found where they are enlarged.",
+            "At scale 1, leave each photo its own: --kernel per-photo.",
+        )
     asked = spread(photos, ASKED)
     kernels: list[Tensor] = []
     parts: list[Photo] = []

@@ -144,9 +144,11 @@ def warn(*sentences: str) -> None:
 
 
 def tell_confidence(report: dict[str, Any], quiet: bool) -> None:
-    """Says on stderr how far the result can be believed, where the engine doubted it."""
+    """Says on stderr how far the result can be believed, where the engine doubted it, and whether the blur varies."""
     if not quiet and report.get("confidence") is not None:
         typer.echo(f"Confidence {report['confidence']:.0%}. {report['confidence_sentence']}", err=True)
+    if not quiet and "regions" in report:
+        typer.echo(report["regions"]["sentence"], err=True)
 
 
 def complain(error: BaseException) -> int:

@@ -13,7 +13,7 @@ from kf_core.settings import PRESETS, Settings
 Photo = Annotated[
     Path, typer.Argument(metavar="PHOTO", help="The small photo: PNG, JPEG, TIFF, WebP, AVIF, HEIC, GIF, BMP or JP2.")
 ]
-Scale = Annotated[int, typer.Option(min=2, max=4, help="How many times larger: 2, 3 or 4.")]
+Scale = Annotated[int, typer.Option(min=1, max=4, help="How many times larger: 2, 3 or 4; 1: sharper only.")]
 Preset = Annotated[str, typer.Option(help=f"How much work to put in: {', '.join(PRESETS)}.")]
 KernelSize = Annotated[
     int | None, typer.Option(min=2, help="Taps per side of the kernel.", show_default="about six photo pixels")

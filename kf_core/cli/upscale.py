@@ -27,6 +27,7 @@ from kf_core.cli.options import (
 )
 from kf_core.enlarged import larger, times, visible
 from kf_core.errors import BadInput, Cancelled, CannotWrite
+from kf_core.settings import MOST_REGIONS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,8 +67,16 @@ def upscale(
         float | None,
         typer.Option(min=1, help="About how long it may take: a large photo gets fewer passes, and loses a little."),
     ] = None,
+    varying: Annotated[
+        bool,
+        typer.Option("--varying", help="Look for blur that varies over the photo, as of a camera that was turned."),
+    ] = False,
     save_kernel: Annotated[
-        Path | None, typer.Option(metavar="K.npy|K.png", help="Also write the kernel, as numbers or as a picture.")
+        Path | None,
+        typer.Option(
+            metavar="K.npy|K.png",
+            help="Also write the kernel, as numbers or as a picture; where the blur varies, K_map.png too.",
+        ),
     ] = None,
     side_by_side: Annotated[
         Path | None, typer.Option(metavar="SHEET.png", help="Also write photo, bicubic, result and kernel as one.")
@@ -81,13 +90,16 @@ def upscale(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it."""
+    """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it; --scale 1 only sharpens it."""
     settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
+    if varying and settings.varying.regions == 1:
+        settings = replace(settings, varying=replace(settings.varying, regions=MOST_REGIONS))
     with contextlib.ExitStack() as until_written:
         with ProgressLine(quiet) as line:
             from kf_core.files import outputs
             from kf_core.files.encode import format_of
-            from kf_core.files.picture import read_picture
+            from kf_core.files.figure import kernels_picture
+            from kf_core.files.picture import Picture, read_picture
             from kf_core.kept import kept
 
             picture = read_picture(photo, transparency=True)
@@ -102,7 +114,12 @@ def upscale(
                 settings, told_pace = paced(seconds, picture, settings, known is not None)
                 said += told_pace
             planned = plan(picture, settings.scale, output, side_by_side, quality)
-            outputs.check_outputs([photo, kernel], [], save_kernel, report, replace=force, planned=planned)
+            kernel_map = (
+                save_kernel.with_name(f"{save_kernel.stem}_map.png")
+                if save_kernel and settings.varying.regions > 1
+                else None
+            )
+            outputs.check_outputs([photo, kernel], [kernel_map], save_kernel, report, replace=force, planned=planned)
             colour, hidden = visible(picture)
             folder = until_written.enter_context(kept(colour, settings, known))
             result = kf_core.super_resolve(
@@ -121,6 +138,9 @@ def upscale(
         jobs = outputs.Jobs()
         if save_kernel:
             jobs.kernel(save_kernel, result.kernel)
+        if kernel_map and result.kernels is not None:
+            kernels = result.kernels.kernels
+            jobs.sheet(kernel_map, lambda: Picture(kernels_picture(kernels)))
         if report:
             jobs.report(report, told)
         jobs.picture(output, finished, quality)
@@ -128,7 +148,13 @@ def upscale(
             jobs.sheet(side_by_side, lambda: sheet(picture, result, image))
         warn(*told.get("warnings", ()), *jobs.warnings)
         tell_confidence(told, quiet)
-        announce(*(jobs.written.get(path) for path in (output, save_kernel, side_by_side, report) if path))
+        announce(
+            *(
+                jobs.written.get(path)
+                for path in (output, save_kernel, kernel_map, side_by_side, report)
+                if path in jobs.written
+            )
+        )
         if jobs.failed:
             raise jobs.failed
 

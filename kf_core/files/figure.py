@@ -25,6 +25,25 @@ def kernel_picture(kernel: np.ndarray, side: int = 256) -> np.ndarray:
     return np.round(scaled * 255).astype(np.uint8).repeat(factor, axis=0).repeat(factor, axis=1)
 
 
+def kernels_picture(kernels: np.ndarray, side: int = 768) -> np.ndarray:
+    """Kernels (R, C, K, K) in their places, as a grey picture uint8 about `side` pixels along its longer side.
+
+    Zero is black and the largest tap of all of them white: how bright they are can be compared.
+    """
+    rows, columns, size, _ = kernels.shape
+    gap = max(1, size // 12)
+    sheet = np.full((rows * (size + gap) + gap, columns * (size + gap) + gap), np.nan)
+    for row in range(rows):
+        for column in range(columns):
+            top, left = gap + row * (size + gap), gap + column * (size + gap)
+            sheet[top : top + size, left : left + size] = kernels[row, column]
+    lines = np.isnan(sheet)
+    taps = np.clip(np.where(lines, 0, sheet) / max(float(np.max(kernels)), 1e-12), 0, 1)
+    factor = max(1, side // max(sheet.shape))
+    picture = np.where(lines, 96, np.round(taps * 255)).astype(np.uint8)
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
 def side_by_side(
     lr: np.ndarray, bicubic: np.ndarray, result: np.ndarray, kernel: np.ndarray, *, title: str = ""
 ) -> np.ndarray:

@@ -90,13 +90,13 @@ class UniformBlur:
         padded = F.pad(self.pad(hr), (0, self._filler, 0, self._filler))
         batch, colours, height, width = padded.shape
         phases = F.pixel_unshuffle(padded.reshape(batch * colours, 1, height, width), self.scale)
-        lr = F.conv2d(phases, self._polyphase())
+        lr = F.conv2d(phases, self.phases())
         return lr.reshape(batch, colours, *lr.shape[-2:])
 
     def A_adjoint(self, lr: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, H, W), so that <A x, y> = <x, A_adjoint y>."""
         batch, colours, h, w = lr.shape
-        phases = F.conv_transpose2d(lr.reshape(batch * colours, 1, h, w), self._polyphase())
+        phases = F.conv_transpose2d(lr.reshape(batch * colours, 1, h, w), self.phases())
         spread = F.pixel_shuffle(phases, self.scale)
         height, width = spread.shape[-2] - self._filler, spread.shape[-1] - self._filler
         spread = spread[:, :, :height, :width].reshape(batch, colours, height, width)
@@ -147,9 +147,9 @@ class UniformBlur:
         """Itself: the kernel is the same in every tile."""
         return self
 
-    def _polyphase(self) -> Tensor:
-        """The kernel for the s*s phases of the image: the strided convolution becomes an unstrided one of s*s channels,
-        which a CPU does several times faster."""
+    def phases(self) -> Tensor:
+        """The kernel (1, s*s, n, n) for the s*s phases of the image: the strided convolution becomes an unstrided one
+        of s*s channels, which a CPU does several times faster."""
         return F.pixel_unshuffle(F.pad(self.kernel, (0, self._filler, 0, self._filler))[None, None], self.scale)
 
 

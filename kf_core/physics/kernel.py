@@ -12,13 +12,17 @@ from kf_core.errors import BadKernel
 
 
 def default_kernel_size(scale: int) -> int:
-    """Six LR pixels, the support of the paper's 24 at scale 4, with the parity of the scale."""
+    """Six LR pixels, the support of the paper's 24 at scale 4, with the parity of the scale; 25 at the same size."""
+    if scale == 1:
+        return 25
     size = 6 * scale
     return size if (size - scale) % 2 == 0 else size + 1
 
 
 def largest_kernel_size(scale: int) -> int:
-    """Sixteen LR pixels, with the parity of the scale."""
+    """Sixteen LR pixels, with the parity of the scale; 63 at the same size, where a pixel is a small part of a blur."""
+    if scale == 1:
+        return 63
     return 16 * scale - scale % 2
 
 

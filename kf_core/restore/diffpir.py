@@ -73,8 +73,13 @@ def restore(
 
 
 def prior_weight_for(source: str, noise: float, settings: FinishSettings) -> float:
-    """mu for a kernel from `source` ("given", "recovered" or "simple") and `noise` grey levels in the photo."""
-    weights = {"given": settings.prior_weight_known, "simple": settings.prior_weight_simple}
+    """mu for a kernel from `source` ("given", "recovered", "simple" or "same size") and `noise` grey levels in the
+    photo."""
+    weights = {
+        "given": settings.prior_weight_known,
+        "simple": settings.prior_weight_simple,
+        "same size": settings.prior_weight_same_size,
+    }
     return weights.get(source, settings.prior_weight_recovered) + settings.noise_weight * noise**2
 
 

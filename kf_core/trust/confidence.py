@@ -19,16 +19,22 @@ from kf_core.kernels.base import Evidence
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, inner
+from kf_core.physics.varying import VaryingBlur
 from kf_core.trust.fitted import FITTED
 
 DRAWN_HINT = "With a kernel that you give, or a prior trained on text, it may become sharper."
 
 
-def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int) -> float:
-    """RMS in grey levels of what image and kernel leave unexplained of the photo, its edge left out."""
-    blur = UniformBlur(kernel, scale, "reflect")
-    edge = -(-blur.margin // scale)  # LR pixels whose window leaves the picture
-    return float(inner(blur.A(image) - lr, edge).square().mean().sqrt() * 127.5)
+def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int, varying: VaryingBlur | None = None) -> float:
+    """RMS in grey levels of what image and kernel leave unexplained of the photo, its edge left out.
+
+    Args:
+        varying: in place of the blur by `kernel` alone.
+    """
+    uniform = UniformBlur(kernel, scale, "reflect")
+    explained = uniform.A(image) if varying is None else varying.A(uniform.pad(image))
+    edge = -(-uniform.margin // scale)  # LR pixels whose window leaves the picture
+    return float(inner(explained - lr, edge).square().mean().sqrt() * 127.5)
 
 
 def share(unexplained: float, evidence: Evidence, source: str) -> float:
