@@ -27,8 +27,9 @@ from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
+from kf_core.same_size import as_seen
 from kf_core.settings import SMALLEST, Settings, VaryingSettings
-from kf_core.stages import RestoreImage, TrustImage
+from kf_core.stages import RestoreImage, TrustImage, TrustSameSize
 from kf_core.state import State
 from kf_core.trust.noise import noise_level
 
@@ -115,6 +116,9 @@ def preview(
             monitor.labels, monitor.plan = LABELS, {}
             whole = whole.unsharpened(found[0].sharpening)
             noise = part.noise if found[0].evidence is None else found[0].evidence.noise
+            if found[0].mean:
+                whole = as_seen(whole, found[0], monitor)
+                noise = whole.noise
             part = replace(whole, crop=around, noise=noise).part
             state = restored(part, found[0], settings, run)
     except (MemoryError, RuntimeError) as error:
@@ -211,6 +215,8 @@ def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> 
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
     state = State(photo, estimate, about={"patch_prior": prior.about})
     state = RestoreImage(DiffusionDenoiser(prior.network, schedule), schedule, settings)(state, run)
+    if estimate.mean:
+        return TrustSameSize()(state, run)
     return TrustImage()(state, run) if settings.doubt and estimate.evidence is not None else state
 
 

@@ -25,10 +25,11 @@ from kf_core.errors import BadSetting
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimates
 from kf_core.kernels.learned import LARGEST, WORK
+from kf_core.photo import Photo
 from kf_core.physics.grid import LUMA, cut, informative_crop
 from kf_core.physics.kernel import centre, centre_of_mass, cosine_similarity, rebin_kernel
 from kf_core.physics.solve import fista
-from kf_core.progress import preview
+from kf_core.progress import Monitor, preview
 from kf_core.run import Run
 from kf_core.settings import SMALLEST, Settings
 from kf_core.state import State
@@ -57,7 +58,7 @@ def check_same_size(settings: Settings, blind: bool) -> None:
 
 
 class FindSameSizeKernel:
-    """The stage: kernel, confidence, and the mean through which the photo is to be explained (Photo.mean)."""
+    """The stage: the kernel, and the photo through the mean by which it is to be explained (Photo.mean)."""
 
     name, label = "recover_kernel", "finding the kernel"
 
@@ -83,13 +84,16 @@ class FindSameSizeKernel:
         kernel = without_mean(seen, side, size)
         run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.pixels, kernel))
         agreement = sum(cosine_similarity(each, seen) for each in found) / len(found)
-        noise = noise_level(photo, kernel, 1, run.monitor) if photo.noise is None else photo.noise
-        return replace(
-            state,
-            photo=replace(photo.through_mean(window(side), side), noise=noise * float(window(side).norm())),
-            estimate=Estimate(kernel, "recovered", agreement=agreement),
-            confidence=min(1.0, max(0.0, (spread - SHARP) / (BLURRED - SHARP))),
-        )
+        blurred = min(1.0, max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
+        estimate = Estimate(kernel, "recovered", agreement=agreement, mean=side, blurred=blurred)
+        return replace(state, photo=as_seen(photo, estimate, run.monitor), estimate=estimate)
+
+
+def as_seen(photo: Photo, estimate: Estimate, monitor: Monitor) -> Photo:
+    """The photo through the mean of the estimate, with the noise that is left of its own. Raises Cancelled."""
+    noise = noise_level(photo, estimate.kernel, 1, monitor) if photo.noise is None else photo.noise
+    mean = window(estimate.mean)
+    return replace(photo.through_mean(mean, estimate.mean), noise=noise * float(mean.norm()))
 
 
 def usable_means(height: int, width: int) -> list[int]:

@@ -235,8 +235,9 @@ class TrustSameSize:
     def __call__(self, state: State, run: Run) -> State:
         if state.result is not None:  # tiles are weighed one by one
             return state
-        assert state.image is not None and state.confidence is not None
-        return replace(state, image=mix_with_bicubic(state.photo, state.image, state.confidence))
+        assert state.image is not None and state.estimate is not None
+        confidence = state.estimate.blurred
+        return replace(state, image=mix_with_bicubic(state.photo, state.image, confidence), confidence=confidence)
 
 
 class TrustImage:

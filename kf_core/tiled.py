@@ -68,7 +68,7 @@ def in_tiles(
     kept = Unfinished.begin(folder, job, shape, dtype)
     photo.framed(scale, kept.pixels)
     inside = photo.without_frame(kept.pixels, scale)
-    confidence = state.confidence if kept.confidence is None else kept.confidence
+    confidence = estimate.blurred if estimate.mean else kept.confidence
 
     def one(box: Box) -> float:
         """Makes a tile, or its quarters where memory does not suffice; the mean square that they leave unexplained."""

@@ -11,6 +11,7 @@ import kf_core
 from kf_core import Settings
 from kf_core.errors import BadSetting
 from kf_core.photo import Photo
+from kf_core.preview import preview
 from kf_core.same_size import convolved, usable_means, variance, window, without_mean
 from kf_core.scores import psnr
 
@@ -110,3 +111,15 @@ def test_a_photo_through_a_mean_keeps_its_size_and_marks_what_was_clipped():
     torch.testing.assert_close(photo.pixels, pixels + 0.3)
     assert photo.clipped is not None and float(photo.clipped[0, 0].sum()) == 25
     torch.testing.assert_close(photo.as_shot, pixels + 0.3)
+
+
+def test_the_preview_of_a_spot_is_what_the_run_makes_there():
+    soft = blurred(scene(), gaussian(2.0))
+    run = kf_core.super_resolve(soft, quick())
+    spot = preview(soft, (40, 50, 24, 20), quick())
+    assert spot.image.shape == (24, 20, 3) and np.array_equal(spot.kernel, run.kernel)
+    there = np.s_[40:64, 50:70]
+    assert np.abs(spot.image.astype(float) - run.image[there]).mean() < 3
+    assert np.array_equal(spot.plain, soft[there])
+    assert np.abs(spot.image.astype(float) - soft[there]).mean() > 4  # it is sharper, not the photo
+    assert preview(scene(), (40, 50, 24, 20), quick()).report["confidence"] < 0.2

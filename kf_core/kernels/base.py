@@ -68,6 +68,8 @@ class Estimate:
         agreement: 0..1, mean cosine of what a network says of the photo turned and mirrored with the mean of that; None
             where no network was asked.
         sharpening: share of the unsharp mask that was undone in the photo before.
+        mean: at scale 1, pixels a side of the mean through which the photo is to be explained (same_size.py); 0: none.
+        blurred: at scale 1, 0..1, the share of the image to take; the rest is the photo.
     """
 
     kernel: Tensor
@@ -79,6 +81,8 @@ class Estimate:
     candidates: tuple[Candidate, ...] = ()
     agreement: float | None = None
     sharpening: float = 0.0
+    mean: int = 0
+    blurred: float = 1.0
 
 
 class KernelEstimator(Protocol):
