@@ -75,7 +75,7 @@ def test_a_late_run_leaves_the_example_alone_and_can_be_brought_back(visit, serv
     page.click("#kf-again")
     page.wait_for_selector("#kf-result img[src*=mine]")
     assert picture_size(page, "#kf-photo img") == [48, 40] and picture_size(page, "#kf-result img") == [96, 80]
-    assert page.locator("#kf-scale input").nth(0).is_checked()
+    assert page.locator("#kf-scale input").nth(1).is_checked()
 
 
 def test_a_kernel_file_that_is_none_does_not_stop_run(visit, server, photo, tmp_path):

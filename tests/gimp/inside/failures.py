@@ -32,7 +32,7 @@ def check_values_out_of_range():
     image, layer = make()
     for name, value in (
         ("scale", 7),
-        ("scale", 1),
+        ("scale", 0),
         ("scale", -4),
         ("kernel_size", 97),
         ("kernel_size", -1),
