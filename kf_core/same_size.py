@@ -37,10 +37,8 @@ from kf_core.trust.noise import noise_level
 
 MEANS = (4, 2)  # pixels a side, the widest first
 WIDE = 7.0  # square pixels: with less variance, the kernel fits what the network sees through the narrower mean
-SHARP, BLURRED = 0.5, 0.85  # square pixels of variance: below the photo stays as it is, above all is sharpened
-# Through the wide mean kernels are wrong more often (benchmarks/same_size.py): by the mean, the factor of the prior's
-# weight and the largest share of the image.
-WEIGHTS, SHARES = {4: 10.0, 2: 1.0}, {4: 0.6, 2: 1.0}
+SHARP, BLURRED = 0.5, 0.85  # square pixels of variance: the photo stays as it is below, and a share of 1 would be above
+SHARE = 0.5  # of the image in the result, at most: kernels are wrong now and then (benchmarks/same_size.py)
 RIDGE = 0.01
 ITERATIONS = 300
 
@@ -87,7 +85,7 @@ class FindSameSizeKernel:
         kernel = without_mean(seen, side, size)
         run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.pixels, kernel))
         agreement = sum(cosine_similarity(each, seen) for each in found) / len(found)
-        blurred = min(SHARES[side], max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
+        blurred = min(SHARE, max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
         estimate = Estimate(kernel, "recovered", agreement=agreement, mean=side, blurred=blurred)
         return replace(state, photo=as_seen(photo, estimate, run.monitor), estimate=estimate)
 

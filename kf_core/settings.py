@@ -124,7 +124,7 @@ class FinishSettings:
     # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
     # with the period of an LR pixel into the picture.
     prior_weight_simple: float = setting(0.1, "mu with a simple kernel", 0)
-    prior_weight_same_size: float = setting(0.3, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
+    prior_weight_same_size: float = setting(1.0, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
     noise_weight: float = setting(0.005, "added to mu for each squared grey level of noise", 0)
     fresh_noise: float = setting(1.0, "share of new noise (by variance) at each level", 0, 1)
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)

@@ -28,7 +28,7 @@ from kf_core.physics.noise_field import NoiseField
 from kf_core.physics.varying import VaryingBlur
 from kf_core.restore.diffpir import prior_weight_for, restore
 from kf_core.run import Run
-from kf_core.same_size import WEIGHTS, convolved, window
+from kf_core.same_size import convolved, window
 from kf_core.settings import Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
@@ -213,7 +213,7 @@ class RestoreImage:
         source = "same size" if photo.mean else state.estimate.source
         weight = prior_weight_for(source, photo.noise, self.settings.finish)
         if photo.mean:
-            kernel, weight = convolved(kernel, window(photo.mean)), weight * WEIGHTS[photo.mean]
+            kernel = convolved(kernel, window(photo.mean))
         varying = None
         if state.kernels is not None:
             varying = VaryingBlur(state.kernels, scale, kernel, (*photo.place, *photo.size))
