@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks import split
+from benchmarks.rivals.plain import bicubic
 from kf_core import Settings, super_resolve
 from kf_core.physics.kernel import cosine_similarity
 from kf_core.scores import psnr
@@ -33,7 +34,8 @@ def main() -> None:
     case = split.fresh(CASE)
     found = super_resolve(case.lr, Settings.preset("fast"))
     height, width = case.hr.shape[:2]
-    plain = np.asarray(Image.fromarray(case.lr).resize((width, height), Image.Resampling.BICUBIC))
+    plain = bicubic(case.lr, 4).image
+    assert plain is not None
     top, left = (height - PART) // 2, (width - PART) // 2
     part = (slice(top, top + PART), slice(left, left + PART))
     small = case.lr[top // 4 : (top + PART) // 4, left // 4 : (left + PART) // 4]

@@ -40,7 +40,6 @@ from kf_core.stages import (
     RefineKernel,
     RestoreImage,
     TrustImage,
-    TrustSameSize,
     UndoSharpening,
     WeighKernel,
 )
@@ -261,9 +260,7 @@ def make_stages(
         remade |= bool(settings.refine.rounds) or settings.doubt or not same_grid
     if want_image and remade:
         stages.append(RestoreImage(denoiser, schedule, settings, unfinished))
-        if same_size:
-            stages.append(TrustSameSize())
-        elif kernel is None and settings.doubt:
+        if same_size or (kernel is None and settings.doubt):
             stages.append(TrustImage())
 
     costs = [stage.cost(*photo.size) for stage in stages]

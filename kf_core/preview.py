@@ -29,8 +29,9 @@ from kf_core.report import make_report
 from kf_core.run import Run
 from kf_core.same_size import as_seen
 from kf_core.settings import SMALLEST, Settings, VaryingSettings
-from kf_core.stages import RestoreImage, TrustImage, TrustSameSize
+from kf_core.stages import RestoreImage, TrustImage
 from kf_core.state import State
+from kf_core.trust.confidence import is_doubted
 from kf_core.trust.noise import noise_level
 
 SECONDS = 10.0  # a search for the kernel that takes longer is left out
@@ -215,9 +216,7 @@ def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> 
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
     state = State(photo, estimate, about={"patch_prior": prior.about})
     state = RestoreImage(DiffusionDenoiser(prior.network, schedule), schedule, settings)(state, run)
-    if estimate.mean:
-        return TrustSameSize()(state, run)
-    return TrustImage()(state, run) if settings.doubt and estimate.evidence is not None else state
+    return TrustImage()(state, run) if is_doubted(estimate, settings.doubt) else state
 
 
 def plain(pixels: np.ndarray, box: Box, scale: int) -> np.ndarray:

@@ -24,10 +24,10 @@ from kf_core.cost import Cost, crop_pixels
 from kf_core.errors import BadSetting
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimates
-from kf_core.kernels.learned import LARGEST, WORK
+from kf_core.kernels.learned import LARGEST, WORK, agreement
 from kf_core.photo import Photo
 from kf_core.physics.grid import LUMA, cut, informative_crop
-from kf_core.physics.kernel import centre, centre_of_mass, cosine_similarity, rebin_kernel
+from kf_core.physics.kernel import centre, centre_of_mass, rebin_kernel
 from kf_core.physics.solve import fista
 from kf_core.progress import Monitor, preview
 from kf_core.run import Run
@@ -84,9 +84,8 @@ class FindSameSizeKernel:
                 break
         kernel = without_mean(seen, side, size)
         run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.pixels, kernel))
-        agreement = sum(cosine_similarity(each, seen) for each in found) / len(found)
         blurred = min(SHARE, max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
-        estimate = Estimate(kernel, "recovered", agreement=agreement, mean=side, blurred=blurred)
+        estimate = Estimate(kernel, "recovered", agreement=agreement(found), mean=side, blurred=blurred)
         return replace(state, photo=as_seen(photo, estimate, run.monitor), estimate=estimate)
 
 

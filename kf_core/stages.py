@@ -33,7 +33,7 @@ from kf_core.settings import Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
-from kf_core.trust.confidence import mix_with_bicubic, residual, share
+from kf_core.trust.confidence import confidence_in, is_doubted, mix_with_bicubic, residual
 from kf_core.trust.drawing import choose_for_drawing
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.looks import looks_drawn
@@ -202,7 +202,7 @@ class RestoreImage:
         if fits_at_once(*photo.size, scale, memory):
             run.monitor.region = photo.in_the_array()
             return make(state, run)
-        with_doubt = self.settings.doubt and state.estimate is not None and state.estimate.evidence is not None
+        with_doubt = state.estimate is not None and is_doubted(state.estimate, self.settings.doubt)
         side, job = tile_side(scale, memory), fingerprint(state, self.settings) if self.unfinished else ""
         return in_tiles(make, state, run, scale, side, with_doubt, self.unfinished, job)
 
@@ -224,24 +224,8 @@ class RestoreImage:
         return replace(state, image=image, residual=residual(lr, image, kernel, scale, varying))
 
 
-class TrustSameSize:
-    """The image drawn back towards the photo, as far as that is sharp already."""
-
-    name, label = "trust_image", "weighing the picture"
-
-    def cost(self, height: int, width: int) -> Cost:
-        return Cost()
-
-    def __call__(self, state: State, run: Run) -> State:
-        if state.result is not None:  # tiles are weighed one by one
-            return state
-        assert state.image is not None and state.estimate is not None
-        confidence = state.estimate.blurred
-        return replace(state, image=mix_with_bicubic(state.photo, state.image, confidence), confidence=confidence)
-
-
 class TrustImage:
-    """The image drawn back towards the bicubic enlargement as far as the kernel is doubted."""
+    """The image drawn back towards the bicubic enlargement, at scale 1 the photo, as far as the kernel is doubted."""
 
     name, label = "trust_image", "weighing the picture"
 
@@ -251,9 +235,8 @@ class TrustImage:
     def __call__(self, state: State, run: Run) -> State:
         if state.result is not None:  # tiles are weighed one by one
             return state
-        assert state.estimate is not None and state.estimate.evidence is not None
-        assert state.image is not None and state.residual is not None
-        confidence = share(state.residual, state.estimate.evidence, state.estimate.source)
+        assert state.estimate is not None and state.image is not None and state.residual is not None
+        confidence = confidence_in(state.estimate, state.residual)
         image = mix_with_bicubic(state.photo, state.image, confidence)
         return replace(state, image=image, confidence=confidence)
 

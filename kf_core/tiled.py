@@ -18,7 +18,7 @@ from kf_core.errors import is_out_of_memory
 from kf_core.physics.grid import Box
 from kf_core.run import Run
 from kf_core.state import State
-from kf_core.trust.confidence import mix_with_bicubic, share
+from kf_core.trust.confidence import confidence_in, mix_with_bicubic
 from kf_core.unfinished import Unfinished
 
 RESTORE_BYTES = 180  # at the peak, per HR pixel that is made at a time
@@ -68,7 +68,7 @@ def in_tiles(
     kept = Unfinished.begin(folder, job, shape, dtype)
     photo.framed(scale, kept.pixels)
     inside = photo.without_frame(kept.pixels, scale)
-    confidence = estimate.blurred if estimate.mean else kept.confidence
+    confidence = kept.confidence
 
     def one(box: Box) -> float:
         """Makes a tile, or its quarters where memory does not suffice; the mean square that they leave unexplained."""
@@ -80,8 +80,7 @@ def in_tiles(
             made = make(replace(state, photo=tile), run)
             assert made.image is not None and made.residual is not None
             if with_doubt and confidence is None:
-                assert estimate.evidence is not None
-                confidence = share(made.residual, estimate.evidence, estimate.source)
+                confidence = confidence_in(estimate, made.residual)
             image = made.image if confidence is None else mix_with_bicubic(tile, made.image, confidence)
             values = tile.to_values(image)
         except (MemoryError, RuntimeError) as error:

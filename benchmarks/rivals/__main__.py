@@ -24,6 +24,7 @@ from benchmarks.rivals.plain import bicubic, unsharp_mask
 from benchmarks.rivals.polyblur import polyblur
 from benchmarks.rivals.realesrgan import real_esrgan
 from benchmarks.rivals.sparse_gradients import sparse_gradients
+from kf_core.cli.kernel import cosine
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
 from kf_core.scores import psnr
@@ -54,7 +55,10 @@ def row_of(name: str, case: Pair) -> tuple[dict, np.ndarray]:
         row |= {"gain": psnr(image, case.hr) - base, "ssim": ssim(image, case.hr)}
     if outcome.kernel is not None:
         support = int((outcome.kernel > 0.05 * outcome.kernel.max()).sum())
-        row |= {"cosine": cosine(outcome.kernel, case.kernel), "best cosine": best_cosine(outcome.kernel, case.kernel)}
+        row |= {
+            "cosine": cosine(outcome.kernel, case.kernel, shifts=False)[0],
+            "best cosine": best_cosine(outcome.kernel, case.kernel),
+        }
         row |= {"support": support, "kernel": outcome.kernel.tolist()}
         if name not in ("KernelFusion", "best simple kernel"):
             finished = our_finish(case.lr, outcome.kernel, SCALE)
@@ -64,19 +68,9 @@ def row_of(name: str, case: Pair) -> tuple[dict, np.ndarray]:
     return row, image
 
 
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum()))
-
-
 def best_cosine(one: np.ndarray, other: np.ndarray) -> float:
     """Over all whole shifts, and the half turn, which no power spectrum tells."""
-    shape = (2 * len(one), 2 * len(one))
-    spectrum = np.fft.rfft2(other, shape)
-    most = max(
-        float(np.fft.irfft2(np.fft.rfft2(each, shape).conj() * spectrum, shape).max())
-        for each in (one, one[::-1, ::-1])
-    )
-    return most / float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return max(cosine(each, other, shifts=True)[0] for each in (one, one[::-1, ::-1]))
 
 
 def table(rows: list[dict]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.signal import convolve2d
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -78,7 +79,7 @@ def kernel_gan(lr: np.ndarray, scale: int, iterations: int = ITERATIONS, seed: i
         making.zero_grad()
         loss.backward()
         making.step()
-        if float(likeness) < 0.4 / 255 and step > 50:
+        if float(likeness.detach()) < 0.4 / 255 and step > 50:
             plainly = max(plainly / 2, 5e-6)
         real = drawn(photo, small.shape[-1], random)
         wrong = (judge(real) - 1).abs().mean() + judge(small.detach()).abs().mean()
@@ -112,6 +113,4 @@ def twice(kernel: np.ndarray) -> np.ndarray:
     size = 2 * len(kernel) - 1
     apart = np.zeros((size, size))
     apart[::2, ::2] = kernel
-    whole = size + len(kernel) - 1
-    both = np.fft.irfft2(np.fft.rfft2(apart, (whole, whole)) * np.fft.rfft2(kernel, (whole, whole)), (whole, whole))
-    return np.clip(both, 0, None)
+    return convolve2d(apart, kernel)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from kf_core.cost import Cost, crop_pixels
 from kf_core.kernels.base import Estimate
@@ -44,9 +45,14 @@ class LearnedKernel:
         assert size is not None
         kernel, _ = centre(rebin_kernel(mean, SIZE // SPAN, size, self.settings.scale))
         run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.part.pixels, kernel))
-        agreement = sum(cosine_similarity(each, mean) for each in found) / len(found)
-        return Estimate(kernel, "recovered", agreement=agreement)
+        return Estimate(kernel, "recovered", agreement=agreement(found))
 
     def cost(self, height: int, width: int) -> Cost:
         pixels = crop_pixels(height, width, LARGEST)
         return Cost(WORK * pixels, BYTES * pixels + TILE_BYTES * min(pixels, TILE**2))
+
+
+def agreement(found: Tensor) -> float:
+    """Mean cosine of what the network says of the photo turned and mirrored (n, K, K) with the mean of that."""
+    mean = found.mean(0)
+    return sum(cosine_similarity(each, mean) for each in found) / len(found)

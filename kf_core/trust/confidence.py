@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor
 
-from kf_core.kernels.base import Evidence
+from kf_core.kernels.base import Estimate, Evidence
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, inner
@@ -35,6 +35,19 @@ def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int, varying: Var
     explained = uniform.A(image) if varying is None else varying.A(uniform.pad(image))
     edge = -(-uniform.margin // scale)  # LR pixels whose window leaves the picture
     return float(inner(explained - lr, edge).square().mean().sqrt() * 127.5)
+
+
+def is_doubted(estimate: Estimate, doubt: bool) -> bool:
+    """Whether the image is to be mixed by `confidence_in`: where settings.doubt asks for it, and always at scale 1."""
+    return bool(estimate.mean) or (doubt and estimate.evidence is not None)
+
+
+def confidence_in(estimate: Estimate, unexplained: float) -> float:
+    """0..1: how much of the image to take, if `unexplained` is its `residual`."""
+    if estimate.mean:
+        return estimate.blurred
+    assert estimate.evidence is not None
+    return share(unexplained, estimate.evidence, estimate.source)
 
 
 def share(unexplained: float, evidence: Evidence, source: str) -> float:
