@@ -54,10 +54,13 @@ def test_a_photo_whose_process_is_killed_twice_fails_and_no_other_does(tmp_path,
         """Kills the processes twice while b.png is under way: first in a pair, then alone."""
         for times in (1, 2):
             eventually(lambda: states(output, "b.png").count("started") == times)  # noqa: B023
-            for child in workers(psutil.Process()):
+            eventually(alive)  # a job is noted as started before its process is there
+            for child in alive():
                 child.kill()
                 killed.append(child.pid)
-            eventually(lambda: not any(psutil.pid_exists(pid) for pid in killed))
+
+    def alive():
+        return [child for child in workers(psutil.Process()) if child.pid not in killed]
 
     thread = threading.Thread(target=like_a_system_without_memory, daemon=True)
     thread.start()
