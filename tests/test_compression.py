@@ -32,8 +32,8 @@ def compression_noise(lr: torch.Tensor) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", [95, 85, 70, 50])
 def test_what_jpeg_took_is_measured_and_only_where_it_took_something(quality):
-    for index in (4, 13, 28):
-        photo = case(index, 80).lr
+    for index in (4, 28):
+        photo = case(index, 64).lr
         spoilt = jpeg(photo, quality)
         grey = (spoilt.astype(float) - photo) @ np.array([0.299, 0.587, 0.114])
         truth = np.sqrt(np.square(grey).mean())

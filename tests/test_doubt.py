@@ -220,7 +220,7 @@ def test_the_noise_of_a_photo_is_measured(sigma):
 
 @pytest.mark.slow
 def test_a_noisy_photo_comes_out_better_if_its_noise_is_known():
-    pair, sigma = case(13), 10.0
+    pair, sigma = case(13, 48), 10.0
     lr, truth, kernel = with_noise(to_tensor(pair.lr), sigma), to_tensor(pair.hr), torch.from_numpy(pair.kernel)
     prior, quick = load_prior("bundled", torch.device("cpu"))[0], replace(Settings.preset("fast").finish, steps=6)
 
