@@ -25,9 +25,8 @@ from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
 from kf_core.kernels.simple import simple_kernels
 from kf_core.physics.blur import UniformBlur
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 from kf_core.scores import psnr
 
 SIDE, SCALE, MARGIN = 48, 4, 10
@@ -102,7 +101,7 @@ def main() -> None:
             kernel = KERNELS[name]
             small = shrunk(sharp, kernel, noise)
             name = name if noise == 0 else f"{name}, noise of {noise:.0f}"
-            plain = to_array(bicubic(to_tensor(small), *truth.shape[:2]), small)
+            plain = bicubic_enlargement(small, *truth.shape[:2])
             blind, given = super_resolve(small, settings), super_resolve(small, settings, kernel=kernel.numpy())
             gains = [psnr(each.image, truth) - psnr(plain, truth) for each in (blind, given)]
             cosine = cosine_similarity(torch.from_numpy(blind.kernel), kernel)

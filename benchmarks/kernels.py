@@ -28,15 +28,15 @@ from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
 from kf_core.kernels.base import Candidate
 from kf_core.photo import Photo
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, odd_part, wiener_mismatch
 from kf_core.pipeline import make_stages
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 from kf_core.progress import Monitor
 from kf_core.run import Run
 from kf_core.scores import psnr
 from kf_core.stages import EstimateKernel, RefineKernel, RestoreImage, WeighKernel
 from kf_core.state import State
+from kf_core.trust.confidence import confidence
 
 SIDE = 112  # LR pixels, what a user's small photo has
 PARTS: dict[str, tuple[int, Callable[[int, int], Pair]]] = {
@@ -52,7 +52,7 @@ STEPS = {EstimateKernel: "estimator", RefineKernel: "refined", WeighKernel: "cho
 def run_case(case: Pair, settings: Settings, pictures: bool) -> tuple[dict, list]:
     """One row, and its pictures for the contact sheet."""
     truth = torch.from_numpy(case.kernel)
-    baseline = to_array(bicubic(to_tensor(case.lr), *case.hr.shape[:2]), case.lr)
+    baseline = bicubic_enlargement(case.lr, *case.hr.shape[:2])
     usual = psnr(baseline, case.hr)
     run = Run(torch.device("cpu"), torch.Generator().manual_seed(settings.seed), Monitor())
     photo = Photo.from_array(case.lr, run.device, settings.stretch).cropped(settings.kernel_crop)
@@ -66,13 +66,14 @@ def run_case(case: Pair, settings: Settings, pictures: bool) -> tuple[dict, list
         if isinstance(stage, RestoreImage):
             restored, unmixed = stage, photo.to_array(state.image)
     seconds = time.monotonic() - began
-    assert state.image is not None and state.estimate is not None and restored is not None
+    assert state.image is not None and state.estimate is not None and state.share is not None and restored is not None
     result = photo.to_array(state.image)
     row: dict = {
         "case": case.name,
         "gain": psnr(result, case.hr) - usual,
         "unmixed gain": psnr(unmixed, case.hr) - usual,
-        "confidence": state.confidence,
+        "confidence": confidence(state.estimate, state.share),
+        "share": state.share,
         "evidence": vars(state.estimate.evidence) | {"residual": state.residual},
         "source": state.estimate.source,
         "name": state.estimate.name,
@@ -142,7 +143,8 @@ def main() -> None:
     chosen = parser.parse_args()
     settings = Settings.preset(chosen.preset, device="cpu", kernel_size=24).with_overrides(chosen.set)
     count, make = PARTS[chosen.cases]
-    path = RESULTS / f"kernels_{chosen.cases}_{chosen.preset}.json"
+    variant = "_".join(["pictures"] * chosen.pictures + [each.replace("=", "-") for each in chosen.set])
+    path = RESULTS / f"kernels_{chosen.cases}_{chosen.preset}{variant and '_' + variant}.json"
     rows = json.loads(path.read_text())["rows"] if chosen.resume and path.exists() else []
     done, sheet, names = {row["case"] for row in rows}, [], []
     about = {

@@ -24,8 +24,7 @@ from kf_core import Settings, super_resolve
 from kf_core.examples import EXAMPLES, example
 from kf_core.files.picture import read_picture
 from kf_core.frame import NO_FRAME, Frame, find_frame
-from kf_core.physics.grid import bicubic
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 from kf_core.scores import psnr
 
 SIDE = 48
@@ -42,7 +41,7 @@ def compressed() -> list[Pair]:
 
 def gain(lr: np.ndarray, hr: np.ndarray, kernel: np.ndarray | None) -> float:
     """Over the bicubic enlargement of the same photo."""
-    plain = to_array(bicubic(to_tensor(lr), *hr.shape[:2]), lr)
+    plain = bicubic_enlargement(lr, *hr.shape[:2])
     result = super_resolve(lr, Settings.preset("fast", device="cpu"), kernel=kernel).image
     assert result is not None
     return psnr(result, hr) - psnr(plain, hr)

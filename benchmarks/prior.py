@@ -25,9 +25,8 @@ from kf_core.denoisers.adapt import fresh_prior, learn_photo
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.device import choose_device
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement, to_tensor
 from kf_core.progress import Monitor
 from kf_core.run import Run
 from kf_core.scores import psnr
@@ -79,7 +78,7 @@ def run_variant(case: Pair, patches: PatchSettings, settings: Settings, blind: b
         learned = learn_photo(to_tensor(case.lr).to(device), learned, schedule, patches, run)
     row = {"phase1_seconds": time.monotonic() - began, "step_kept": learned.about.get("step_kept", 0)}
     row["error_on_truth"] = error_on_truth(learned.network, case, schedule, device)
-    baseline = psnr(to_array(bicubic(to_tensor(case.lr), *case.hr.shape[:2]), case.lr), case.hr)
+    baseline = psnr(bicubic_enlargement(case.lr, *case.hr.shape[:2]), case.hr)
     there = Prior(learned.network, learned.about)
     known = super_resolve(case.lr, settings, kernel=case.kernel, prior=there)
     row["gain_known"] = psnr(known.image, case.hr) - baseline

@@ -16,8 +16,7 @@ from kf_core import Settings, read_picture, super_resolve
 from kf_core.examples import EXAMPLES, example
 from kf_core.files.figure import contact_sheet
 from kf_core.files.picture import Picture, write_picture
-from kf_core.physics.grid import bicubic
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
         photo = read_picture(example(name)).pixels
         result = super_resolve(photo, Settings.preset("fast"))
         report, seconds = result.report, result.report["seconds"]
-        plain = to_array(bicubic(to_tensor(photo), *result.image.shape[:2]), photo)
+        plain = bicubic_enlargement(photo, *result.image.shape[:2])
         sheet.append([photo, plain, result.image, result.kernel])
         rows.append(
             {"photo": name, **{key: report[key] for key in ("confidence", "kernel_source", "seconds", "kernel")}}

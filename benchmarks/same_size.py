@@ -79,6 +79,7 @@ def main() -> None:
             "given": psnr(given.image, truth) - before if before < 99 else float("nan"),
             "cosine": cosine_similarity(torch.from_numpy(found.kernel), kernel),
             "confidence": found.report["confidence"],
+            "share": found.report["share"],
             "seconds": seconds,
         }
         rows.append(row)
@@ -86,11 +87,13 @@ def main() -> None:
         names.append(name)
         print(f"{name}: {row['blind']:+.2f} dB", flush=True)
     about = {"machine": f"{platform.machine()}, CPU", "date": time.strftime("%Y-%m-%d")}
-    print("\n| case | PSNR, blurred | gain, blind | gain, kernel given | kernel cosine | confidence | seconds |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "\n| case | PSNR, blurred | gain, blind | gain, kernel given | kernel cosine | confidence | share | seconds |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         figures = f"{row['blurred']:.2f} | {row['blind']:+.2f} | {row['given']:+.2f} | {row['cosine']:.3f}"
-        print(f"| {row['case']} | {figures} | {row['confidence']:.2f} | {row['seconds']:.0f} |")
+        print(f"| {row['case']} | {figures} | {row['confidence']:.2f} | {row['share']:.2f} | {row['seconds']:.0f} |")
     if chosen.only is None:
         (RESULTS / "same_size.json").write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
         heads = ["blurred", "blind", "kernel given", "truth", "true kernel", "kernel"]

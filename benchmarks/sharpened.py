@@ -20,8 +20,7 @@ from benchmarks import split
 from benchmarks.kf12 import RESULTS
 from kf_core import Settings, super_resolve
 from kf_core.files.atomic import write_atomically
-from kf_core.physics.grid import bicubic
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 from kf_core.scores import psnr
 
 CASES = (0, 5, 10, 15, 20, 25)
@@ -39,7 +38,7 @@ def sharpened(photo: np.ndarray, share: float, radius: float = 1.0) -> np.ndarra
 
 def gains(case: split.Pair, share: float, settings: Settings) -> dict[str, float]:
     lr = sharpened(case.lr, share)
-    usual = psnr(to_array(bicubic(to_tensor(lr), *case.hr.shape[:2]), lr), case.hr)
+    usual = psnr(bicubic_enlargement(lr, *case.hr.shape[:2]), case.hr)
     blind, given = super_resolve(lr, settings), super_resolve(lr, settings, kernel=case.kernel)
     return {
         "blind": psnr(blind.image, case.hr) - usual,

@@ -32,10 +32,9 @@ from kf_core.files.picture import Picture, write_picture
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.learned import LearnedKernel
 from kf_core.photo import Photo
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, default_kernel_size
 from kf_core.physics.varying import KernelMap
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement
 from kf_core.progress import Monitor
 from kf_core.regions import MapKernels
 from kf_core.run import Run
@@ -95,7 +94,7 @@ def with_true_map(case: fields.Varied, settings: Settings, told: dict, rows: np.
         kernels=KernelMap(torch.from_numpy(rows), torch.from_numpy(columns), kernels),
     )
     state = RestoreImage(denoiser, schedule, settings)(state, Run(device, torch.Generator().manual_seed(0), Monitor()))
-    return photo.to_array(mix_with_bicubic(photo, state.image, told["confidence"]))
+    return photo.to_array(mix_with_bicubic(photo, state.image, told["share"]))
 
 
 def cosines(case: fields.Varied, found: SuperResolution, rows: np.ndarray, columns: np.ndarray) -> tuple[float, float]:
@@ -112,7 +111,7 @@ def cosines(case: fields.Varied, found: SuperResolution, rows: np.ndarray, colum
 def measure(index: int, settings: Settings) -> tuple[dict, list[np.ndarray]]:
     """The figures of a case, and the pictures of its row in the sheet."""
     case = fields.case(index)
-    plain = to_array(bicubic(to_tensor(case.lr), *case.hr.shape[:2]), case.lr)
+    plain = bicubic_enlargement(case.lr, *case.hr.shape[:2])
     usual = psnr(plain, case.hr)
     found = super_resolve(case.lr, settings)
     middles = np.array([n * fields.SIDE / 4 - 0.5 for n in (1, 2, 3)], np.float32)

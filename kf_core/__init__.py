@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from kf_core.checkpoints.load import load_prior
     from kf_core.denoisers.adapt import Prior
     from kf_core.files.picture import Picture, read_picture, write_picture
-    from kf_core.pipeline import SuperResolution, recover_kernel, super_resolve
+    from kf_core.pipeline import recover_kernel, super_resolve
+    from kf_core.result import SuperResolution
 
 __all__ = [
     "BadInput",
@@ -42,11 +43,11 @@ __all__ = [
     "write_picture",
 ]
 
-# Loaded when first used, as they need torch or numpy: a door must open before the engine is warm.
+# Loaded when first used: they need torch or numpy, which take a second or more to import.
 _LAZY = {
     "Picture": "kf_core.files.picture",
     "Prior": "kf_core.denoisers.adapt",
-    "SuperResolution": "kf_core.pipeline",
+    "SuperResolution": "kf_core.result",
     "load_prior": "kf_core.checkpoints.load",
     "read_picture": "kf_core.files.picture",
     "recover_kernel": "kf_core.pipeline",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import matching_size, rebin_kernel
+from kf_core.pixels import WHITE, bicubic_enlargement, value_range
 
 
 def kernel_at(kernel: np.ndarray, scale: int, target: int) -> np.ndarray:
@@ -24,8 +24,11 @@ def kernel_at(kernel: np.ndarray, scale: int, target: int) -> np.ndarray:
 def weaken(image: np.ndarray, photo: np.ndarray, strength: float) -> np.ndarray:
     """`strength` of the image (H s, W s) or (H s, W s, 3), 0 to 1, and for the rest the bicubic enlargement.
 
-    Both arrays are float in [0, 1].
+    Photo and image are of one dtype, float in [0, 1], uint8 or uint16; so is what comes back.
     """
-    planes = np.atleast_3d(photo).astype(np.float32).transpose(2, 0, 1)
-    plain = bicubic(torch.from_numpy(np.ascontiguousarray(planes))[None], *image.shape[:2])[0].clamp_min(0)
-    return strength * image + (1 - strength) * plain.permute(1, 2, 0).numpy().reshape(image.shape)
+    (height, width), limits = image.shape[:2], value_range(photo)
+    if photo.dtype in WHITE:
+        photo = photo.astype(np.float64)
+    plain = bicubic_enlargement(photo, height, width, limits)
+    both = strength * image + (1 - strength) * plain
+    return (both.round() if image.dtype in WHITE else both).astype(image.dtype)

@@ -9,9 +9,11 @@ from kf_core.physics.grid import crop_size
 
 @dataclass(frozen=True)
 class Cost:
-    """Attributes:
-    work: millions of multiply-adds, roughly; the ratios between stages are what counts.
-    memory: bytes at the peak, beyond those of torch itself and of the photo.
+    """What a stage takes: arithmetic and memory.
+
+    Attributes:
+        work: millions of multiply-adds, roughly; the ratios between stages are what counts.
+        memory: bytes at the peak, beyond those of torch itself and of the photo.
     """
 
     work: float = 0.0

@@ -1,18 +1,32 @@
 """Everything that can go wrong, as a sentence a photographer understands and a hint what to do.
 
-Each class also has a stable `code`, by which a door (the command line, GIMP, a page) can add a hint of its own. Hints
-here name no option of any of them.
+Each class also has a stable `code`, by which the command line, GIMP or the page can add a hint of its own. Hints here
+name no option of any of them.
 """
 
 from __future__ import annotations
+
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class KernelFusionError(Exception):
     """Base of all expected failures.
 
-    Args:
+    Attributes:
         message: one sentence, what happened.
-        hint: one sentence, what to do about it.
+        hint: one sentence, what to do about it; "" where there is nothing to do.
+        code: a word that stays the same in all versions, such as "too_small".
+        exit_status: what the command `kf` ends with.
+
+    >>> import kf_core
+    >>> try:
+    ...     kf_core.Settings.preset("quick")
+    ... except kf_core.KernelFusionError as error:
+    ...     print(error.code, error.message, sep=": ")
+    bad_setting: There is no preset 'quick'.
     """
 
     code = "failed"
@@ -34,7 +48,7 @@ class BadInput(KernelFusionError):
 
 
 class BadPicture(BadInput):
-    """Not a picture, or not of a kind that can be used."""
+    """Not a picture, or one of a kind that cannot be used."""
 
     code = "bad_picture"
 
@@ -88,7 +102,7 @@ class AlreadyThere(CannotWrite):
 
 
 class Diverged(KernelFusionError):
-    """The optimisation left the finite numbers: there is no result."""
+    """A number of the computation became infinite or undefined: there is no result."""
 
     code = "diverged"
 
@@ -117,9 +131,14 @@ class Cancelled(KernelFusionError):
 
 
 class Unavailable(KernelFusionError):
-    """Something from the network cannot be had now: later, or on another network, it may be."""
+    """Something from the network cannot be had now. Trying again later, or on another network, may help."""
 
     code = "unavailable"
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, as a sentence goes on after a colon: "permission denied"."""
+    return (error.strerror or str(error)).lower()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -40,10 +40,14 @@ def estimate(width: int, height: int, settings: Settings, kernel_known: bool = F
     The first call in a process takes a few tenths of a second for the measurement, the others some milliseconds.
     Nothing is downloaded: of a prior that is not there yet the size of the bundled one is assumed.
 
+    Args:
+        width, height: of the photo, in pixels.
+        kernel_known: whether super_resolve will be given a kernel.
+
     Returns:
-        "seconds": of the whole run, roughly; "memory_bytes": at the peak, beyond what is in use now, as the run itself
-        checks it; "free_bytes": what is free now, None where that cannot be told; "fits": whether the one is within the
-        other; "device": "cpu", "cuda" or "mps".
+        "seconds": of the whole run, roughly. "memory_bytes": at the peak, beyond what is in use now, as the run itself
+        checks it. Both are None where not even the smallest photo would fit. "free_bytes": what is free now, None where
+        that is unknown. "fits": whether the needed is within the free. "device": "cpu", "cuda" or "mps".
 
     Raises BadSetting, BadKernel, NoDevice for what no run can use.
 

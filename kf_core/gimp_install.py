@@ -7,7 +7,6 @@ executable. So after copying, a GIMP without a window is asked whether the proce
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import importlib.metadata
 import json
@@ -25,7 +24,7 @@ import kf_core
 from kf_core import Unavailable
 from kf_core.engine import PROTOCOL
 from kf_core.engine.places import log_dir
-from kf_core.errors import CannotWrite
+from kf_core.errors import NOT_ALLOWED, CannotWrite, reason
 from kf_core.files.atomic import write_atomically
 from kf_core.gimp_find import Gimp, foreign_python, without_own_environment
 
@@ -100,10 +99,10 @@ def install(folder: Path, engine: Path) -> Path:
 
 
 def _no_folder(folder: Path, error: OSError) -> CannotWrite:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in NOT_ALLOWED:
         message = f"The folder {folder} may not be written to."
     else:
-        message = f"The folder {folder} cannot be made: {(error.strerror or str(error)).lower()}."
+        message = f"The folder {folder} cannot be made: {reason(error)}."
     return CannotWrite(message, "Change its permissions, or choose another of GIMP's folders.")
 
 
@@ -221,7 +220,7 @@ def ask(gimp: Gimp, environment: Mapping[str, str]) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer(None, f"GIMP did not answer within {SECONDS_TO_ASK} seconds.")
     except OSError as error:
-        return Answer(None, f"GIMP could not be started: {error.strerror}.")
+        return Answer(None, f"GIMP could not be started: {reason(error)}.")
     if match := re.search(r"^kernelfusion (yes|no)$", told.stdout, re.MULTILINE):
         return Answer(match[1] == "yes")
     if (python := foreign_python(environment)) is not None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from kf_core.clipped import clipped_values, painted_over
 from kf_core.frame import NO_FRAME, Frame, find_frame, without_frame
 from kf_core.physics.grid import Box, bicubic, cut, informative_crop
-from kf_core.pixels import array_like, as_values, checked_pixels, quantiles, value_range
+from kf_core.pixels import array_like, bicubic_enlargement, checked_pixels, quantiles, value_range
 from kf_core.sharpening import unsharpened
 
 TAIL = 0.005  # share of the values at each end that do not decide the range: lamps, specks, dead pixels
@@ -48,7 +48,6 @@ class Photo:
         source: the caller's array; None: there was none.
         sharpening: the share of an unsharp mask that was undone in `pixels`.
         sharp: the pixels before that, or before the mean; None: nothing was done to them.
-        mean: pixels a side of the mean that `pixels` have been taken through (same_size.py); 0: none.
     """
 
     pixels: Tensor
@@ -63,7 +62,6 @@ class Photo:
     source: np.ndarray | None = None
     sharpening: float = 0.0
     sharp: Tensor | None = None
-    mean: int = 0
 
     @classmethod
     def from_array(cls, image: np.ndarray, device: torch.device, stretch: bool) -> Photo:
@@ -119,10 +117,10 @@ class Photo:
         top, bottom, left, right = self.frame
         outer = self.source.shape
         for rows in (slice(0, top), slice(outer[0] - bottom, outer[0])):
-            result[_times_slice(rows, scale)] = enlarged(self.source, rows, slice(0, outer[1]), scale, self.ends)
+            result[_times_slice(rows, scale)] = enlarged_part(self.source, rows, slice(0, outer[1]), scale, self.ends)
         for columns in (slice(0, left), slice(outer[1] - right, outer[1])):
             rows = slice(top, outer[0] - bottom)
-            result[_times_slice(rows, scale), _times_slice(columns, scale)] = enlarged(
+            result[_times_slice(rows, scale), _times_slice(columns, scale)] = enlarged_part(
                 self.source, rows, columns, scale, self.ends
             )
         return result
@@ -206,8 +204,8 @@ class Photo:
             return self
         return replace(self, pixels=unsharpened(self.pixels, share), sharpening=share, sharp=self.pixels)
 
-    def through_mean(self, window: Tensor, side: int) -> Photo:
-        """Convolved with a window (N, N), N odd, that is a mean of `side` pixels; what has a clipped value in it is."""
+    def through_mean(self, window: Tensor) -> Photo:
+        """Convolved with a window (N, N), N odd, of sum 1; a mean with a clipped value in it counts as clipped."""
         reach = window.shape[-1] // 2
         mode = "reflect" if min(self.size) > reach else "replicate"
         wider = functional.pad(self.pixels, (reach,) * 4, mode=mode)
@@ -215,7 +213,7 @@ class Photo:
         pixels, clipped = functional.conv2d(wider, taps, groups=wider.shape[1]), self.clipped
         if clipped is not None:
             clipped = functional.max_pool2d(clipped.abs(), 2 * reach + 1, 1, reach)
-        return replace(self, pixels=pixels, clipped=clipped, sharp=self.as_shot, mean=side)
+        return replace(self, pixels=pixels, clipped=clipped, sharp=self.as_shot)
 
     def cropped(self, side: int) -> Photo:
         """With the most telling crop of at most `side` pixels a side; 0: the whole."""
@@ -226,7 +224,9 @@ def _times_slice(part: slice, scale: int) -> slice:
     return slice(part.start * scale, part.stop * scale)
 
 
-def enlarged(pixels: np.ndarray, rows: slice, columns: slice, scale: int, limits: tuple[float, float]) -> np.ndarray:
+def enlarged_part(
+    pixels: np.ndarray, rows: slice, columns: slice, scale: int, limits: tuple[float, float]
+) -> np.ndarray:
     """Those rows and columns of (H, W) or (H, W, 3), enlarged bicubically as a part of the whole, of its dtype."""
     height, width = ((part.stop - part.start) * scale for part in (rows, columns))
     if 0 in (height, width):
@@ -235,10 +235,10 @@ def enlarged(pixels: np.ndarray, rows: slice, columns: slice, scale: int, limits
         slice(max(0, part.start - BICUBIC_REACH), min(side, part.stop + BICUBIC_REACH))
         for part, side in zip((rows, columns), pixels.shape, strict=False)
     ]
-    values = as_values(pixels[wider[0], wider[1]])
-    larger = bicubic(torch.from_numpy(values), values.shape[2] * scale, values.shape[3] * scale, limits)[0].numpy()
+    around = pixels[wider[0], wider[1]]
+    larger = bicubic_enlargement(around, around.shape[0] * scale, around.shape[1] * scale, limits)
     top, left = ((part.start - wide.start) * scale for part, wide in zip((rows, columns), wider, strict=True))
-    return array_like(larger[:, top : top + height, left : left + width], pixels)
+    return larger[top : top + height, left : left + width]
 
 
 def usual_range(values: np.ndarray) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from kf_core.pixels import as_pixels
 from kf_core.progress import Monitor, Progress
 from kf_core.regions import MapKernels
 from kf_core.report import make_report
+from kf_core.result import SuperResolution
 from kf_core.run import Run
 from kf_core.same_size import FindSameSizeKernel, check_same_size
 from kf_core.settings import Settings
@@ -48,29 +49,6 @@ from kf_core.state import Stage, State
 FETCHING = 0.02  # share of a run's progress that fetching a prior takes
 
 
-@dataclass(frozen=True)
-class SuperResolution:
-    """What the engine returns.
-
-    Attributes:
-        image: (H s, W s) or (H s, W s, 3), of the dtype given; None where only the kernel was asked for.
-        kernel: (K, K) float32 with sum 1, in the orientation of a cross-correlation.
-        report: JSON-able: versions, settings, seed, device, sizes, the frame that was enlarged bicubically (rows at the
-            top and bottom, columns at the left and right), the share of an unsharp mask that was undone, seconds and
-            iterations per stage, consistency error, kernel and its source ("given", "recovered", "simple"); with
-            settings.doubt and an image also `confidence`, 0..1, the share of the image that is the kernel's (the rest
-            is the bicubic enlargement), and `confidence_sentence`; with settings.varying also `regions`: how many
-            there are, how unlike their kernels are, a sentence, and these kernels, None where one suits all.
-        kernels: what stands in for the one kernel where the blur varies over the photo; None where it does not, or
-            where settings.varying did not ask.
-    """
-
-    image: np.ndarray | None
-    kernel: np.ndarray
-    report: dict[str, Any]
-    kernels: KernelGrid | None = None
-
-
 def super_resolve(
     image: np.ndarray,
     settings: Settings | None = None,
@@ -85,14 +63,18 @@ def super_resolve(
 ) -> SuperResolution:
     """Recovers the large image and the kernel that shrank it from one photo.
 
+    The same photo, settings and seed give the same result on the same computer. The preset "paper" is the method of
+    arXiv 2503.21907: PD learns the photo's patches (phase 1), and Algorithm 1 finds image and kernel (phase 2).
+
     Args:
-        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded: uint8, uint16, or float; black
-            and white of a float photo are usually 0 and 1, values outside are kept.
+        image: (H, W) grey or (H, W, 3) RGB, at least 32 x 32, gamma-encoded as in a file: uint8, uint16, or float, of
+            which 0 is usually black and 1 white; values beyond are kept. A Pillow image in mode L or RGB will do.
         settings: `Settings.preset("fast")` if None.
-        kernel: (K, K), the degradation where it is known; then only the image is recovered.
-        prior: what load_prior returned, so that a server keeps its network; None: settings.patches.prior is loaded.
+        kernel: (K, K), the blur where it is known; then only the image is recovered. K is even where the scale is, else
+            odd, and counts pixels of the large image. In the orientation of a cross-correlation; scaled to sum 1.
+        prior: what load_prior returned, so that a server loads it once; None: settings.patches.prior is loaded.
         estimator: what finds the kernel, in place of the one that the settings name.
-        denoiser: what takes noise off images in refinement and restoration, in place of PD.
+        denoiser: what takes noise off images in refinement and restoration, in place of the prior.
         progress: called after every iteration, from this thread.
         should_stop: asked after every iteration and every tile; True ends the run with Cancelled.
         unfinished: a folder for the result of a photo that is made in tiles (see settings.memory), which then is a file
@@ -100,7 +82,11 @@ def super_resolve(
             written: kf_core.unfinished.forget.
 
     Raises:
-        BadInput, OutOfMemory, Diverged, Cancelled, Unavailable: all of them KernelFusionError.
+        BadInput: the photo, the kernel, a setting, the prior or the folder cannot be used; its subclass says which.
+        OutOfMemory: memory ran out during the work. What cannot fit is refused before it, as TooLarge, a BadInput.
+        Diverged: the computation left the finite numbers.
+        Cancelled: should_stop asked for it.
+        Unavailable: the prior has to be fetched from the Hub and cannot be, now.
 
     >>> import kf_core, numpy as np
     >>> photo = np.zeros((32, 32), np.uint8)
@@ -125,6 +111,8 @@ def recover_kernel(
     should_stop: Callable[[], bool] | None = None,
 ) -> SuperResolution:
     """As super_resolve, but stops when the kernel is known; the image of the result is None.
+
+    Takes and raises what super_resolve does. In seconds with the preset "fast".
 
     >>> import kf_core, numpy as np
     >>> photo = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from kf_core.errors import BadPicture, TooSmall
+from kf_core.physics.grid import bicubic
 from kf_core.settings import SMALLEST
 
 WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}  # of the whole-number pixels that can be used
@@ -65,6 +66,26 @@ def to_array(result: Tensor, like: np.ndarray) -> np.ndarray:
     """The inverse of to_tensor, in the dtype and number of channels of `like`."""
     values = ((result[0].double().cpu() + 1) / 2).clamp(0, 1).numpy()
     return array_like(values * value_range(like)[1], like)
+
+
+def bicubic_enlargement(
+    image: np.ndarray, height: int, width: int, limits: tuple[float, float] | None = None
+) -> np.ndarray:
+    """The plain enlargement of (H, W) or (H, W, C) to (height, width), of its dtype.
+
+    Computed as float32 where the image is, else as float64.
+
+    Args:
+        limits: the values that it stays within; None: black and white of the dtype.
+
+    >>> bicubic_enlargement(np.eye(32, dtype=np.uint8) * 255, 64, 96).shape
+    (64, 96)
+    """
+    planes = np.atleast_3d(image).transpose(2, 0, 1)[None]
+    values = torch.from_numpy(planes.astype(np.float32 if image.dtype == np.float32 else np.float64, order="C"))
+    larger = bicubic(values, height, width, limits or value_range(image))[0].numpy()
+    larger = larger.transpose(1, 2, 0).reshape(height, width, *image.shape[2:])
+    return (larger.round() if image.dtype in WHITE else larger).astype(image.dtype)
 
 
 def array_like(values: np.ndarray, like: np.ndarray) -> np.ndarray:

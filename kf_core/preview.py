@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from kf_core import device as devices
-from kf_core.adjust import weaken
 from kf_core.checkpoints.load import load_prior
 from kf_core.checks import smaller
 from kf_core.denoisers.diffusion import DiffusionDenoiser
@@ -23,7 +22,7 @@ from kf_core.photo import Photo
 from kf_core.physics.grid import Box
 from kf_core.physics.kernel import check_kernel_size, default_kernel_size
 from kf_core.pipeline import make_stages
-from kf_core.pixels import as_pixels
+from kf_core.pixels import as_pixels, bicubic_enlargement
 from kf_core.progress import Monitor, Progress
 from kf_core.report import make_report
 from kf_core.run import Run
@@ -75,15 +74,16 @@ def preview(
 ) -> Preview:
     """The result on one spot, without making the rest of it.
 
-    A given kernel is used as it is. Without one, the kernel is sought as in the run if that takes seconds. If it takes
-    longer, the learned kernel of a part of the photo stands in for it, and the run itself may do better. On a slow
-    computer the restoration has fewer steps.
+    A given kernel is used as it is. Without one, the kernel is sought as in the run where that takes at most ten
+    seconds. Otherwise the learned kernel of a part of the photo stands in for it, and the run itself may do better. The
+    restoration has fewer steps on a slow computer.
 
     Args:
         image: the photo, or a part of it around the spot, as super_resolve takes it.
         spot: (top, left, height, width) in pixels of the photo.
         kernel: as super_resolve takes it.
         found: `Preview.found` of another spot of this photo, so that its kernel is not sought again.
+        progress, should_stop: as super_resolve takes them.
 
     Raises what super_resolve raises, and BadInput for a spot that is not in the photo.
 
@@ -210,7 +210,7 @@ def affordable_steps(box: Box, settings: Settings, device: torch.device) -> int:
 
 
 def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> State:
-    """The image of the photo with that kernel, mixed as the confidence says if there is one."""
+    """The image of the photo with that kernel, mixed with the plain enlargement where it is doubted."""
     source = settings.patches.prior
     prior = load_prior("bundled" if source in ("none", "auto") else source, run.device, run.monitor)
     schedule = NoiseSchedule(settings.diffusion.schedule, settings.diffusion.steps, run.device)
@@ -222,10 +222,7 @@ def restored(photo: Photo, estimate: Estimate, settings: Settings, run: Run) -> 
 def plain(pixels: np.ndarray, box: Box, scale: int) -> np.ndarray:
     """That box of the picture, enlarged bicubically, of the dtype given."""
     top, left, height, width = box
-    part = pixels[top : top + height, left : left + width]
-    white = 1.0 if pixels.dtype.kind == "f" else float(np.iinfo(pixels.dtype).max)
-    larger = weaken(np.zeros((height * scale, width * scale, *part.shape[2:]), np.float32), part / white, 0.0) * white
-    return (larger if pixels.dtype.kind == "f" else larger.round()).astype(pixels.dtype)
+    return bicubic_enlargement(pixels[top : top + height, left : left + width], height * scale, width * scale)
 
 
 def inside(larger: np.ndarray, spot: Box, box: Box, scale: int) -> np.ndarray:

@@ -17,14 +17,22 @@ class Progress:
     """One report: where the run is.
 
     Attributes:
-        phase: the name of the stage, as in the report's seconds and iterations.
-        step, total: 1..total within the stage.
+        phase: the name of the stage, as in the report's seconds and iterations: "recover_kernel", "finish" ...
+        step, total: which iteration of the stage has just ended, of how many; the first is 1.
         label: what the stage does, for people: "recovering the kernel".
         fraction: 0..1 of the whole run; never falls.
-        seconds_left: estimate for the whole run, None where nobody can tell.
+        seconds_left: of the whole run, estimated from its pace so far; None: unknown.
         preview: called, it gives {"image": (h, w, 3) float in [0, 1], "kernel": (K, K)} as numpy arrays, and "region":
-            (top, left, height, width), the pixels of the photo that the image shows; None where there is nothing to
-            see. It costs nothing unless called.
+            (top, left, height, width), the pixels of the photo that the image shows, or None. It costs nothing unless
+            called. None where there is nothing to see.
+
+    >>> import kf_core, numpy as np
+    >>> reports = []
+    >>> settings = kf_core.Settings.preset("fast", scale=2).with_overrides(["finish.steps=2"])
+    >>> photo, kernel = np.zeros((32, 32), np.uint8), np.full((8, 8), 1 / 64)
+    >>> _ = kf_core.super_resolve(photo, settings, kernel=kernel, progress=reports.append)
+    >>> [(each.phase, each.step, each.total, each.fraction) for each in reports]
+    [('finish', 1, 2, 0.5), ('finish', 2, 2, 1.0)]
     """
 
     phase: str
@@ -41,7 +49,7 @@ class Monitor:
     """Passes progress on, raises Cancelled when the caller wants to stop, and keeps the time of each stage.
 
     Attributes:
-        plan: expected work of each stage of the run, in order, in any unit. A stage it lacks is taken to be all.
+        plan: expected work of each stage of the run, in order, in any unit. A stage it lacks counts as the only one.
         labels: what each stage does, for people.
         region: (top, left, height, width) of the photo that the previews show.
         limits: black and white of the photo's file, in the units of the engine's images.

@@ -14,7 +14,7 @@ from kf_core.kernels.base import Candidate
 from kf_core.run import Run
 from kf_core.settings import Settings
 from kf_core.state import State
-from kf_core.trust.confidence import residual, sentence
+from kf_core.trust.confidence import confidence, residual, sentence
 from kf_core.version import __version__
 
 RUNNERS_UP = 3  # kernels beside the chosen one that a report shows
@@ -56,10 +56,10 @@ def make_report(state: State, settings: Settings, run: Run, want_image: bool) ->
     if estimate.weight is not None:
         report["kernel_weight"] = round(estimate.weight, 3)
         report["other_kernels"] = [about_candidate(each) for each in estimate.candidates[:RUNNERS_UP]]
-    if state.confidence is not None:
-        report["confidence"] = round(state.confidence, 3)
-        drawn = estimate.evidence is not None and estimate.evidence.drawn
-        report["confidence_sentence"] = sentence(state.confidence, estimate.source, estimate.name, drawn)
+    if state.share is not None:
+        report["confidence"] = round(confidence(estimate, state.share), 3)
+        report["share"] = round(state.share, 3)
+        report["confidence_sentence"] = sentence(state.share, estimate)
     if settings.varying.regions > 1:
         report["regions"] = about_regions(state)
     return report

@@ -24,9 +24,9 @@ from kf_core.cost import Cost, crop_pixels
 from kf_core.errors import BadSetting
 from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import SIZE, SPAN, CorrNet, estimates
-from kf_core.kernels.learned import LARGEST, WORK, agreement
+from kf_core.kernels.learned import LARGEST, WORK, agreement, likeness
 from kf_core.photo import Photo
-from kf_core.physics.grid import LUMA, cut, informative_crop
+from kf_core.physics.grid import cut, informative_crop, luma
 from kf_core.physics.kernel import centre, centre_of_mass, rebin_kernel
 from kf_core.physics.solve import fista
 from kf_core.progress import Monitor, preview
@@ -38,7 +38,6 @@ from kf_core.trust.noise import noise_level
 MEANS = (4, 2)  # pixels a side, the widest first
 WIDE = 7.0  # square pixels: with less variance, the kernel fits what the network sees through the narrower mean
 SHARP, BLURRED = 0.5, 0.85  # square pixels of variance: the photo stays as it is below, and a share of 1 would be above
-SHARE = 0.5  # of the image in the result, at most: kernels are wrong now and then (benchmarks/same_size.py)
 RIDGE = 0.01
 ITERATIONS = 300
 
@@ -59,7 +58,7 @@ def check_same_size(settings: Settings, blind: bool) -> None:
 
 
 class FindSameSizeKernel:
-    """The stage: the kernel, and the photo through the mean by which it is to be explained (Photo.mean)."""
+    """The stage: the kernel, and the photo through the mean by which it is to be explained."""
 
     name, label = "recover_kernel", "finding the kernel"
 
@@ -73,19 +72,19 @@ class FindSameSizeKernel:
     def __call__(self, state: State, run: Run) -> State:
         photo, size = state.photo, self.settings.kernel_size
         assert size is not None
-        weights = torch.tensor(LUMA, device=photo.pixels.device)
-        grey = (photo.pixels[0] * weights[:, None, None]).sum(0)
+        grey = luma(photo.pixels[0])
         for side in usable_means(*photo.size):
             found = seen_through(self.network, grey, side)
-            seen = found.mean(0)
+            seen = rebin_kernel(found.mean(0), SIZE // SPAN, SPAN * side, side)
             spread = variance(seen) - (side**2 - 1) / 12
             run.monitor.check()
             if spread >= WIDE:
                 break
         kernel = without_mean(seen, side, size)
         run.monitor.step("recover_kernel", 1, 1, partial(preview, photo.pixels, kernel))
-        blurred = min(SHARE, max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
-        estimate = Estimate(kernel, "recovered", agreement=agreement(found), mean=side, blurred=blurred)
+        blurred = min(1.0, max(0.0, (spread - SHARP) / (BLURRED - SHARP)))
+        alike, likely = agreement(found), likeness(found)
+        estimate = Estimate(kernel, "recovered", agreement=alike, likeness=likely, mean=side, blurred=blurred)
         return replace(state, photo=as_seen(photo, estimate, run.monitor), estimate=estimate)
 
 
@@ -93,7 +92,7 @@ def as_seen(photo: Photo, estimate: Estimate, monitor: Monitor) -> Photo:
     """The photo through the mean of the estimate, with the noise that is left of its own. Raises Cancelled."""
     noise = noise_level(photo, estimate.kernel, 1, monitor) if photo.noise is None else photo.noise
     mean = window(estimate.mean)
-    return replace(photo.through_mean(mean, estimate.mean), noise=noise * float(mean.norm()))
+    return replace(photo.through_mean(mean), noise=noise * float(mean.norm()))
 
 
 def usable_means(height: int, width: int) -> list[int]:
@@ -102,12 +101,12 @@ def usable_means(height: int, width: int) -> list[int]:
 
 
 def seen_through(network: CorrNet, grey: Tensor, side: int) -> Tensor:
-    """What the network says of the means of side x side pixels of (h, w): (4, n, n) on the grid of the photo."""
+    """What the network says of the means of side x side pixels of (h, w): (4, SIZE, SIZE), on its own grid."""
     missing = [max(0, side * SMALLEST - length) for length in grey.shape]
     edges = (missing[1] // 2, missing[1] - missing[1] // 2, missing[0] // 2, missing[0] - missing[0] // 2)
     small = F.avg_pool2d(F.pad(grey[None, None], edges, mode="reflect"), side)
     small = cut(small, informative_crop(small, LARGEST))[0, 0]
-    return torch.stack([rebin_kernel(k, SIZE // SPAN, SPAN * side, side) for k in estimates(network, small)])
+    return estimates(network, small)
 
 
 def variance(kernel: Tensor) -> float:

@@ -33,7 +33,7 @@ from kf_core.settings import Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
-from kf_core.trust.confidence import confidence_in, is_doubted, mix_with_bicubic, residual
+from kf_core.trust.confidence import is_doubted, mix_with_bicubic, residual, share_in
 from kf_core.trust.drawing import choose_for_drawing
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.looks import looks_drawn
@@ -210,10 +210,11 @@ class RestoreImage:
         """The image of a photo, or of a tile of one, with its noise from `field`."""
         lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         assert state.estimate is not None and photo.noise is not None
-        source = "same size" if photo.mean else state.estimate.source
+        mean = state.estimate.mean
+        source = "same size" if mean else state.estimate.source
         weight = prior_weight_for(source, photo.noise, self.settings.finish)
-        if photo.mean:
-            kernel = convolved(kernel, window(photo.mean))
+        if mean:
+            kernel = convolved(kernel, window(mean))
         varying = None
         if state.kernels is not None:
             varying = VaryingBlur(state.kernels, scale, kernel, (*photo.place, *photo.size))
@@ -236,9 +237,8 @@ class TrustImage:
         if state.result is not None:  # tiles are weighed one by one
             return state
         assert state.estimate is not None and state.image is not None and state.residual is not None
-        confidence = confidence_in(state.estimate, state.residual)
-        image = mix_with_bicubic(state.photo, state.image, confidence)
-        return replace(state, image=image, confidence=confidence)
+        share = share_in(state.estimate, state.residual)
+        return replace(state, image=mix_with_bicubic(state.photo, state.image, share), share=share)
 
 
 def fingerprint(state: State, settings: Settings) -> str:

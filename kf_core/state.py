@@ -18,9 +18,12 @@ from kf_core.run import Run
 
 @dataclass(frozen=True)
 class Regions:
-    """Attributes:
-    rows, columns: how many there are.
-    unlike: how unlike their kernels are: median of 1 less the cosine between a region's kernel and the median of all.
+    """What comparing the kernels of regions has shown.
+
+    Attributes:
+        rows, columns: how many there are.
+        unlike: how unlike their kernels are: the median of 1 less the cosine between a region's kernel and the median
+            of all.
     """
 
     rows: int
@@ -42,8 +45,9 @@ class State:
         photo: what the run is about.
         estimate: the kernel; None before it was sought.
         image: (1, 3, H, W) in [-1, 1]; None before it was made, and where it was made in tiles.
-        result: the image in the caller's values, mixed by the confidence, where it was made in tiles; else None.
-        confidence: 0..1, the share of the image that is the kernel's; None where nobody has weighed it.
+        result: the image in the caller's values, mixed by `share`, where it was made in tiles; else None.
+        share: 0..1, of the result that is the image made with the kernel, the rest is the bicubic enlargement; None
+            where nobody has weighed it.
         residual: RMS in grey levels of what kernel and its own image leave unexplained of the photo.
         kernels: what there is in place of the one kernel where it varies over the photo; None: it does not.
         regions: how many regions were compared for that, and how unlike their kernels are; None where nobody looked.
@@ -54,7 +58,7 @@ class State:
     estimate: Estimate | None = None
     image: Tensor | None = None
     result: np.ndarray | None = None
-    confidence: float | None = None
+    share: float | None = None
     residual: float | None = None
     kernels: KernelMap | None = None
     regions: Regions | None = None

@@ -18,7 +18,7 @@ from kf_core.errors import is_out_of_memory
 from kf_core.physics.grid import Box
 from kf_core.run import Run
 from kf_core.state import State
-from kf_core.trust.confidence import confidence_in, mix_with_bicubic
+from kf_core.trust.confidence import mix_with_bicubic, share_in
 from kf_core.unfinished import Unfinished
 
 RESTORE_BYTES = 180  # at the peak, per HR pixel that is made at a time
@@ -68,20 +68,20 @@ def in_tiles(
     kept = Unfinished.begin(folder, job, shape, dtype)
     photo.framed(scale, kept.pixels)
     inside = photo.without_frame(kept.pixels, scale)
-    confidence = kept.confidence
+    share = kept.share
 
     def one(box: Box) -> float:
         """Makes a tile, or its quarters where memory does not suffice; the mean square that they leave unexplained."""
-        nonlocal confidence
+        nonlocal share
         outer = widened(box, *photo.size)
         tile = photo.cut(outer)
         monitor.region = photo.in_the_array(outer)
         try:
             made = make(replace(state, photo=tile), run)
             assert made.image is not None and made.residual is not None
-            if with_doubt and confidence is None:
-                confidence = confidence_in(estimate, made.residual)
-            image = made.image if confidence is None else mix_with_bicubic(tile, made.image, confidence)
+            if with_doubt and share is None:
+                share = share_in(estimate, made.residual)
+            image = made.image if share is None else mix_with_bicubic(tile, made.image, share)
             values = tile.to_values(image)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error) or max(box[2:]) <= LEAST_SIDE:
@@ -103,11 +103,11 @@ def in_tiles(
             monitor.part = number, len(boxes)
             if box not in kept.done:
                 squares = one(box)
-                kept.add(box, squares, confidence)
+                kept.add(box, squares, share)
     finally:
         monitor.part = 0, 1
     unexplained = math.sqrt(mean_of(kept.done.items()))
-    return replace(state, result=kept.pixels, image=None, confidence=confidence, residual=unexplained)
+    return replace(state, result=kept.pixels, image=None, share=share, residual=unexplained)
 
 
 def mean_of(parts: Iterable[tuple[Box, float]]) -> float:

@@ -21,19 +21,21 @@ PIXELS, DONE = "pixels.npy", "done.json"
 
 @dataclass
 class Unfinished:
-    """Attributes:
-    pixels: of the whole result, what is not done yet is anything; in a folder: a file that memory holds in part.
-    folder: None: in memory.
-    job: what the result is of, in a word that differs where the result would.
-    done: the tiles that are there, and the mean square that each leaves unexplained.
-    confidence: that they were mixed by; None: they were not.
+    """The result of a large photo while its tiles are made.
+
+    Attributes:
+        pixels: of the whole result, what is not done yet is anything; in a folder: a file that memory holds in part.
+        folder: None: in memory.
+        job: what the result is of, in a word that differs where the result would.
+        done: the tiles that are there, and the mean square that each leaves unexplained.
+        share: that they were mixed by; None: they were not.
     """
 
     pixels: np.ndarray
     folder: Path | None = None
     job: str = ""
     done: dict[Box, float] = field(default_factory=dict)
-    confidence: float | None = None
+    share: float | None = None
 
     @classmethod
     def begin(cls, folder: Path | None, job: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Unfinished:
@@ -44,9 +46,7 @@ class Unfinished:
             about = json.loads((folder / DONE).read_text("utf-8"))
             pixels = np.lib.format.open_memmap(folder / PIXELS, mode="r+")
             if about["job"] == job and pixels.shape == shape and pixels.dtype == dtype:
-                return cls(
-                    pixels, folder, job, {tuple(box): squares for box, squares in about["done"]}, about["confidence"]
-                )
+                return cls(pixels, folder, job, {tuple(box): squares for box, squares in about["done"]}, about["share"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing there, or nothing to use
         try:
@@ -59,14 +59,14 @@ class Unfinished:
             raise CannotWrite(f"The unfinished picture cannot be kept in {folder}.", hint) from error
         return cls(pixels, folder, job)
 
-    def add(self, box: Box, squares: float, confidence: float | None) -> None:
+    def add(self, box: Box, squares: float, share: float | None) -> None:
         """The pixels of a tile are there: so it is remembered, on the disk once they are."""
         self.done[box] = squares
-        self.confidence = confidence
+        self.share = share
         if self.folder is not None:
             assert isinstance(self.pixels, np.memmap)
             self.pixels.flush()
-            about = json.dumps({"job": self.job, "done": sorted(self.done.items()), "confidence": confidence}).encode()
+            about = json.dumps({"job": self.job, "done": sorted(self.done.items()), "share": share}).encode()
             write_atomically(self.folder / DONE, lambda file: file.write(about))
 
 

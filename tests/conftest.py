@@ -37,6 +37,17 @@ def hub_constants(fake_hub, tmp_path, monkeypatch):
     return constants
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small prior, as the bytes of its file."""
+    from kf_core.checkpoints.file import save_prior
+    from kf_core.denoisers.patch import PatchDiffusion
+
+    path = tmp_path_factory.mktemp("prior") / "a.safetensors"
+    save_prior(PatchDiffusion(8), path, {"seed": 3})
+    return path.read_bytes()
+
+
 @pytest.fixture
 def kf(capsys, monkeypatch):
     """`kf ...` in this process, around an engine that enlarges plainly."""

@@ -5,6 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+REPO, OLD = "anna/pd", "0" * 40  # a repository, and a commit that none has
+
 
 class HubServer:
     """Use it as a context manager.
@@ -116,3 +118,16 @@ def use_hub(monkeypatch, constants, url):
     """Lets huggingface_hub, imported already, take `url` for the Hub."""
     monkeypatch.setattr(constants, "ENDPOINT", url)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+
+
+def folder(weights):
+    """What a repository with that prior holds."""
+    from kf_core.checkpoints.file import WEIGHTS
+
+    return {WEIGHTS: weights, "README.md": b"# A prior"}
+
+
+def left_behind(tmp_path):
+    """The files in the cache, apart from the client's locks and its mark for backup programs."""
+    paths = [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and ".locks" not in path.parts]
+    return [path.name for path in paths if path.name != "CACHEDIR.TAG"]

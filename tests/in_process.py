@@ -6,7 +6,7 @@ import typer
 import kf_core
 from kf_core.cli import console
 from kf_core.cli.main import app
-from kf_core.pipeline import SuperResolution
+from kf_core.result import SuperResolution
 
 
 class PlainEngine:

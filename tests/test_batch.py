@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from batch_photos import KERNEL, make_photo, make_photos, quick
+from in_process import Kf
 from PIL import Image
 
+from kf_core import pace
 from kf_core.batch import job as jobs
 from kf_core.batch.run import run_batch
 from kf_core.batch.sources import WORK
@@ -143,6 +145,58 @@ def test_no_photo_is_a_sentence(tmp_path):
     with pytest.raises(BadInput, match="no photos in") as told:
         run_batch(quick(tmp_path / "in", tmp_path / "out"))
     assert "folders inside" in told.value.hint and not (tmp_path / "out").exists()
+
+
+# What the command asks of every photo
+
+
+@pytest.fixture
+def kf(capsys, monkeypatch, here):
+    return Kf(capsys, monkeypatch)
+
+
+def test_every_photo_is_done_in_about_so_many_seconds(tmp_path, kf, here, monkeypatch):
+    from kf_core.files.picture import read_picture
+    from kf_core.pipeline import super_resolve
+
+    def ten_seconds_a_pass(width, height, settings, known):
+        return {"seconds": 10 * settings.finish.steps * (width > 48) + known}
+
+    monkeypatch.setattr(pace, "estimate", ten_seconds_a_pass)
+    source, output = make_photos(tmp_path / "in", "small.png"), tmp_path / "out"
+    large = make_photo(source / "large.png", width=60)
+    np.save(tmp_path / "k.npy", KERNEL)
+    asked = ("batch", source, "--out", output, "--scale", 2, "--kernel", tmp_path / "k.npy", "--device", "cpu")
+    asked = (*asked, "--set", "doubt=False", "--set", "finish.steps=7")
+    assert kf(*asked, "--seconds", 50).status == 0
+    rows = table(output)
+    assert "4 passes in place of 7" in rows["large.png"]["sentence"] and "0.3 dB" in rows["large.png"]["sentence"]
+    assert "passes" not in rows["small.png"]["sentence"]
+    settings = quick(source, output).settings.with_overrides(["finish.steps=4"])
+    alone = super_resolve(read_picture(large).pixels, settings, kernel=KERNEL).image
+    assert np.array_equal(read_picture(output / "large.png").pixels, alone)
+
+    del here[:]
+    assert kf(*asked, "--seconds", 50).status == 0 and not here
+    assert kf(*asked, "--seconds", 70).status == 0 and len(here) == 2  # another time may give another picture
+    assert kf(*asked, "--seconds", 70, "--preset", "paper").status == 2 and "time cannot be chosen" in kf.err
+
+
+@pytest.mark.slow
+def test_the_blur_of_a_photo_may_vary_and_the_sheet_shows_the_map(tmp_path, kf):
+    source, output = tmp_path / "in", tmp_path / "out"
+    make_photo(source / "a.png", width=150)
+    asked = ("batch", source, "--out", output, "--scale", 2, "--device", "cpu", "--varying")
+    quickly = ("doubt=False", "refine.rounds=0", "finish.steps=1", "varying.least_side=96", "varying.threshold=0")
+    asked = (*asked, *(part for each in quickly for part in ("--set", each)))
+    assert kf(*asked).status == 0, kf.err
+    assert "varies over the photo: it has 1 x 2 kernels" in table(output)["a.png"]["sentence"]
+    width, height = Image.open(output / WORK / jobs.picture_name("a.png", "kernel")).size
+    assert width > 1.8 * height
+    np.save(tmp_path / "k.npy", KERNEL)
+    for kernel, words in (("shared", "one kernel for all photos"), (tmp_path / "k.npy", "a kernel that is given")):
+        refused = kf(*asked, "--kernel", kernel)
+        assert refused.status == 2 and words in refused.err and "do not go together" in refused.err
 
 
 def test_two_batches_into_one_folder_are_refused(tmp_path, here):

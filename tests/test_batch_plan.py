@@ -138,6 +138,7 @@ def test_results_between_the_photos_are_refused(tmp_path):
         ({"cluster": "tcp://x:1", "workers": 2}, "own workers"),
         ({"workers": 0}, "0 processes"),
         ({"source": Path("no such folder")}, "is not there"),
+        ({"seconds": 0.5}, "cannot be done in 0.5 seconds"),
     ],
 )
 def test_what_no_batch_can_do_is_refused(tmp_path, changes, words):
@@ -213,5 +214,6 @@ def test_the_key_tells_what_changes_the_result_and_nothing_else():
         make_key(settings, kernel, ".png", None),
         make_key(settings, b"", ".jpg", None),
         make_key(settings, b"", ".jpg", 80),
+        make_key(settings, b"", ".png", None, 60.0),
     ]
-    assert len({usual, *others}) == 5
+    assert len({usual, *others}) == 6

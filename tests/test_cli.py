@@ -4,65 +4,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+from kf_process import ENDLESS, ENVIRONMENT, QUICK, WALK, command, kf, make_photo
 from PIL import Image
 
 import kf_core
 
 pytestmark = pytest.mark.slow  # nearly every test starts a process
 
-# The least work that still goes through every phase, whatever the presets say.
-PATCHES = ["patches.prior=none", "patches.channels=8", "patches.steps=2", "recovery.unet_channels=8"]
-WALK = [
-    "doubt=False",
-    "recovery.first_iterations=2",
-    "recovery.iterations=1",
-    "recovery.timesteps=100,1",
-    "finish.steps=2",
-]
-QUICK = PATCHES + WALK
-ENDLESS = [*PATCHES, "estimator=algorithm1", "recovery.first_iterations=1000000"]
-
-
-def command(*arguments, settings=()):
-    chosen = [part for setting in settings for part in ("--set", setting)]
-    return [sys.executable, "-m", "kf_core", *(str(argument) for argument in arguments), *chosen]
-
-
-# One thread each: on a busy machine two that wait for each other are many times slower with so little to do.
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def kf(*arguments, settings=()):
-    line = command(*arguments, settings=settings)
-    return subprocess.run(line, capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
-
-
-def make_photo(path, width=40, height=34, mode="RGB", **options):
-    y, x = np.mgrid[:height, :width]
-    pixels = np.stack([128 + 90 * np.sin(x / 3), 128 + 90 * np.cos(y / 4), 128 + 90 * np.sin((x + y) / 5)], axis=-1)
-    Image.fromarray(pixels.astype(np.uint8)).convert(mode).save(path, **options)
-    return path
-
 
 @pytest.fixture
 def photo(tmp_path):
     return make_photo(tmp_path / "photo.png", dpi=(72, 72))
-
-
-def refused(done, *words):
-    """The process ended with status 2, one error and one hint on stderr, no trace, and nothing on stdout."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert lines[0].startswith("error: ") and lines[0].endswith(".")
-    assert lines[1].startswith("hint: ") and len(lines) == 2
-    for word in words:
-        assert word in done.stderr
-    return True
 
 
 # What can be asked without work
@@ -88,108 +43,6 @@ def test_every_command_has_help(name):
 def test_version():
     done = kf("--version")
     assert (done.returncode, done.stdout) == (0, f"kf {kf_core.__version__}\n")
-
-
-# What cannot be used
-
-
-def test_missing_photo(tmp_path):
-    assert refused(kf("upscale", tmp_path / "nowhere.png"), "nowhere.png")
-
-
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [("empty.png", b""), ("text.png", b"not a picture at all, just a text"), ("notes.txt", b"hello" * 50)],
-)
-def test_files_that_are_no_photos(tmp_path, name, data):
-    (tmp_path / name).write_bytes(data)
-    assert refused(kf("upscale", tmp_path / name), name)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_corrupt_photo(tmp_path, photo):
-    photo.write_bytes(photo.read_bytes()[:200])
-    assert refused(kf("upscale", photo), "photo.png")
-
-
-def test_too_small_photo(tmp_path):
-    assert refused(kf("upscale", make_photo(tmp_path / "tiny.png", 12, 12)), "tiny.png")
-
-
-NONSENSE = ["--bogus", "--scale 5", "--scale two", "--preset psychic", "--device abacus", "--kernel-size 7"]
-NONSENSE += ["--kernel-size 0", "--set recovery.nothing=1", "--set recovery.iterations=many", "--set recovery"]
-
-
-@pytest.mark.parametrize("command_name", ["upscale", "kernel"])
-@pytest.mark.parametrize("arguments", NONSENSE)
-def test_options_that_make_no_sense(photo, command_name, arguments):
-    assert refused(kf(command_name, photo, "-o", photo.with_name("out.png"), *arguments.split(), settings=QUICK))
-    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
-
-
-def test_unknown_command():
-    assert refused(kf("enhance"), "enhance")
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("text.npy", b"no numbers here"),
-        ("empty.npy", b""),
-        ("line.npy", np.ones(24)),
-        ("oblong.npy", np.ones((24, 22))),
-        ("nan.npy", np.full((24, 24), np.nan)),
-        ("zero.npy", np.zeros((24, 24))),
-        ("large.npy", np.ones((70, 70))),
-        ("complex.npy", np.ones((24, 24), dtype=complex)),
-        ("pickle.npy", np.array([[None]])),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_kernel_files_that_cannot_be_used(photo, name, content):
-    path = photo.with_name(name)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        np.save(path, content, allow_pickle=True)
-    assert refused(kf("upscale", photo, "--kernel", path, settings=QUICK))
-    assert not photo.with_name("photo_x4.png").exists()
-
-
-def test_missing_kernel_file(photo):
-    assert refused(kf("upscale", photo, "--kernel", photo.with_name("none.npy")), "none.npy")
-
-
-def test_the_photo_is_never_overwritten(photo):
-    before = photo.read_bytes()
-    assert refused(kf("upscale", photo, "-o", photo), "photo.png")
-    link = photo.with_name("link.png")
-    link.symlink_to(photo)
-    assert refused(kf("upscale", photo, "-o", link), "link.png")
-    assert refused(kf("upscale", photo, "--save-kernel", photo.parent / "." / "photo.png"))
-    assert photo.read_bytes() == before
-
-
-def test_two_outputs_of_one_name(photo):
-    out = photo.with_name("out.png")
-    assert refused(kf("upscale", photo, "-o", out, "--side-by-side", out), "two outputs")
-
-
-UNWRITABLE = ["-o out.xyz", "-o out", "-o no/such/folder/out.png", "--save-kernel k.txt", "--save-kernel no/k.npy"]
-UNWRITABLE += ["--side-by-side sheet.doc", "--report report.txt", "--report no/report.json"]
-
-
-@pytest.mark.parametrize("arguments", UNWRITABLE)
-def test_outputs_that_cannot_be_written_are_refused_at_once(photo, arguments):
-    option, name = arguments.split()
-    assert refused(kf("upscale", photo, option, photo.parent / name, settings=ENDLESS))
-    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
-
-
-def test_training_a_prior_refuses_bad_names(tmp_path):
-    assert refused(kf("train-prior", tmp_path, "-o", tmp_path / "prior.pt"), ".safetensors")
-    assert refused(kf("train-prior", tmp_path / "nowhere", "-o", tmp_path / "prior.safetensors"), "nowhere")
-    assert list(tmp_path.iterdir()) == []
 
 
 # Real runs

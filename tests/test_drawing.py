@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -117,10 +119,12 @@ def test_too_wide_a_kernel_leaves_more_unexplained_and_too_narrow_a_one_more_gre
 
 
 def test_the_sentence_says_that_it_is_text_and_what_to_do():
-    for confidence in (0.05, 0.3, 0.7):
-        words = sentence(confidence, "simple", "a soft blur of 2 pixels", drawn=True)
+    photo = Estimate(gaussian_kernel(24, 2.0), "simple", evidence=Evidence(0.2, 0.2, 0.0, 0.0), name="a soft blur")
+    drawing = replace(photo, evidence=replace(photo.evidence, drawn=True))
+    for share in (0.05, 0.3, 0.7):
+        words = sentence(share, drawing)
         assert "text or a drawing" in words and "prior trained on text" in words
-        assert "text" not in sentence(confidence, "simple", "a soft blur of 2 pixels")
+        assert "text" not in sentence(share, photo)
 
 
 @pytest.mark.slow

@@ -226,6 +226,8 @@ WRONG_TYPES = (
     {"strength": "1"},
     {"strength": True},
     {"strength": 1.5},
+    {"seconds": "60"},
+    {"task": "recover_kernel", "seconds": 60},
     {"kernel": "kernel.npy"},
     {"kernel": {"file": "kernel.f32"}},
     {"kernel": {"file": "kernel.f32", "size": "12"}},
@@ -292,6 +294,15 @@ def test_estimates_before_and_between_jobs(host, image):
     ask(7, 128, 128, scale=2, device="cpu")
     assert engine.hear()["type"] == "estimate"
     assert time.monotonic() - began < 1
+
+    more = {"width": 640, "height": 640, "settings": {"scale": 4, "device": "cpu"}}
+    for number, seconds in enumerate((1e6, 1, 0)):
+        engine.say(type="estimate", protocol=1, id=number, seconds=seconds, **more)
+    enough, little, none = (engine.hear() for _ in range(3))
+    assert enough["loss_db"] == 0 and enough["passes"] == 14 and enough["seconds"] == enough["usual_seconds"]
+    assert little["loss_db"] > 0.3 and little["passes"] == 2
+    assert little["seconds"] < little["usual_seconds"] == enough["seconds"]
+    assert none["code"] == "bad_setting"
 
 
 @pytest.mark.slow
@@ -640,8 +651,11 @@ def test_the_report_has_the_documented_fields(host, image):
     text = (Path(__file__).parents[1] / "docs" / "engine-protocol.md").read_text()
     table = text.split("### The report")[1].split("###")[0]
     engine = host()
-    engine.job(image, overrides=[*TINY, "doubt=True", "estimator=learned"])
+    # With more passes than anybody waits for: the time that is given decides how many there are.
+    endless = ["doubt=True", "estimator=learned", "varying.regions=4", "finish.steps=100000"]
+    engine.job(image, overrides=[*TINY, *endless], seconds=1)
     report = engine.until("result", "error")[-1]["report"]
+    assert report["settings"]["finish"]["steps"] <= 14 and "passes in place of 100000" in report["warnings"][0]
     assert set(
         re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
     ) == set(report)

@@ -17,6 +17,7 @@ from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.errors import BadSetting, TooLarge
 from kf_core.estimate import estimate, stages_of
 from kf_core.pipeline import super_resolve
+from kf_core.pixels import bicubic_enlargement
 from kf_core.settings import Settings
 
 FAST = Settings.preset("fast", scale=2, device="cpu")
@@ -150,3 +151,31 @@ def test_weaken_is_between_the_image_and_the_plain_enlargement():
     assert adjust.weaken(image, photo, 0.3) == pytest.approx(0.3 * image + 0.7 * plain, abs=1e-6)
     grey = adjust.weaken(image[..., 0], photo[..., 0], 0.0)
     assert grey == pytest.approx(plain[..., 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_whole_numbers_are_mixed_before_they_are_rounded(dtype, shape):
+    white = int(np.iinfo(dtype).max)
+    photo = np.random.default_rng(0).integers(0, white, (20, 24, *shape), dtype=dtype, endpoint=True)
+    image = np.random.default_rng(1).integers(0, white, (40, 48, *shape), dtype=dtype, endpoint=True)
+    plain = adjust.weaken(image / white, photo / white, 0.0) * white
+    for strength in (0.0, 0.3, 1.0):
+        mixed = adjust.weaken(image, photo, strength)
+        assert mixed.dtype == dtype and mixed.shape == image.shape
+        wanted = strength * image.astype(float) + (1 - strength) * plain
+        assert np.abs(mixed - wanted).max() <= 0.5 + 1e-6
+    assert np.array_equal(adjust.weaken(image, photo, 1.0), image)
+
+
+def test_a_plain_enlargement_stays_within_its_limits_and_keeps_its_kind():
+    edge = np.zeros((8, 8), np.uint8)
+    edge[:, 4:] = 200
+    free, held = bicubic_enlargement(edge, 32, 32), bicubic_enlargement(edge, 32, 32, (0.0, 200.0))
+    assert free.dtype == held.dtype == np.uint8 and free.shape == (32, 32)
+    assert free.max() > 200 and held.max() == 200 and np.array_equal(free.clip(0, 200), held)
+    theirs = np.asarray(Image.fromarray(edge).resize((32, 32), Image.Resampling.BICUBIC))
+    assert np.abs(free.astype(int) - theirs).max() <= 1
+    for dtype in (np.float32, np.float64):
+        values = bicubic_enlargement(edge.astype(dtype) / 255, 32, 32)
+        assert values.dtype == dtype and np.abs(values * 255 - free).max() <= 0.5 + 1e-4

@@ -1,4 +1,4 @@
-"""Finding GIMP's folders on each system, installing and removing the filter, and what `kf doctor` says."""
+"""Installing and removing the filter for GIMP, and what `kf doctor` says."""
 
 from __future__ import annotations
 
@@ -6,104 +6,17 @@ import json
 import os
 import runpy
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from kf_process import kf
 
 from kf_core import doctor, gimp_find, gimp_install
 from kf_core.engine import places
 from kf_core.errors import BadInput, CannotWrite
 from kf_core.gimp_find import Gimp
 from kf_core.physics.kernel import check_kernel_size
-
-SYSTEM = Gimp(("/usr/bin/gimp-console-3.0",), "3.0.4")
-FLATPAK = Gimp(("/usr/bin/flatpak", "run", "org.gimp.GIMP"), "3.2.0", "flatpak")
-
-
-def kf(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "kf_core", *map(str, words)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", **environment},
-    )
-
-
-@pytest.mark.parametrize(
-    ("system", "environment", "wanted"),
-    [
-        ("linux", {}, "home/.config/GIMP"),
-        ("linux", {"XDG_CONFIG_HOME": "elsewhere"}, "elsewhere/GIMP"),
-        ("darwin", {}, "home/Library/Application Support/GIMP"),
-        ("win32", {}, "home/AppData/Roaming/GIMP"),
-        ("win32", {"APPDATA": "roaming"}, "roaming/GIMP"),
-    ],
-)
-def test_where_gimp_keeps_its_folders(system, environment, wanted):
-    assert gimp_find.config_folders(Path("home"), environment, system)[0] == Path(wanted)
-
-
-def test_every_gimp_3_that_ran_here_is_found(tmp_path):
-    flatpak = tmp_path / ".var/app/org.gimp.GIMP/config/GIMP"
-    for folder in (tmp_path / ".config/GIMP/2.10", tmp_path / ".config/GIMP/3.0", flatpak / "3.2", flatpak / "3.x"):
-        folder.mkdir(parents=True)
-    found = gimp_find.plugin_folders(tmp_path, {}, system="linux")
-    assert found == [tmp_path / ".config/GIMP/3.0/plug-ins", flatpak / "3.2/plug-ins"]
-
-
-def test_a_gimp_that_never_ran_gets_its_folder(tmp_path):
-    assert gimp_find.plugin_folders(tmp_path, {}, [SYSTEM], "linux") == [tmp_path / ".config/GIMP/3.0/plug-ins"]
-    own = tmp_path / ".var/app/org.gimp.GIMP/config/GIMP/3.2/plug-ins"
-    assert gimp_find.plugin_folders(tmp_path, {}, [FLATPAK], "linux") == [own]
-    (tmp_path / ".config/GIMP/3.2").mkdir(parents=True)  # a Flatpak GIMP then uses this one
-    shared = tmp_path / ".config/GIMP/3.2/plug-ins"
-    assert gimp_find.plugin_folders(tmp_path, {}, [FLATPAK], "linux") == [shared]
-
-
-def test_the_folder_of_a_portable_gimp_wins(tmp_path):
-    assert gimp_find.plugin_folders(tmp_path, {"GIMP3_DIRECTORY": "D"}, [SYSTEM], "linux") == [Path("D/plug-ins")]
-    own = tmp_path / "D"
-    (own / "plug-ins").mkdir(parents=True)
-    for given in (own, own / "plug-ins"):
-        assert gimp_find.given_folder(str(given), tmp_path) == own / "plug-ins"
-    assert gimp_find.given_folder("~/D", tmp_path) == gimp_find.given_folder("~/D/plug-ins", tmp_path)
-    assert gimp_find.given_folder("~/D", tmp_path) == own / "plug-ins"
-
-
-def test_a_folder_that_cannot_be_gimps_is_refused(tmp_path):
-    (tmp_path / "2.10" / "plug-ins").mkdir(parents=True)
-    (tmp_path / "file").touch()
-    for given, words in (
-        ("", "empty"),
-        ("  ", "empty"),
-        (str(tmp_path / "2.10"), "needs GIMP 3"),
-        (str(tmp_path / "2.10" / "plug-ins"), "needs GIMP 3"),
-        (str(tmp_path / "none"), "does not exist"),
-        ("~/none", "does not exist"),
-        (str(tmp_path / "file"), "is a file"),
-    ):
-        with pytest.raises(BadInput, match=words) as caught:
-            gimp_find.given_folder(given, tmp_path)
-        assert caught.value.hint.endswith(".")
-        told = kf("install-gimp", "--gimp-dir", given, HOME=str(tmp_path), PATH=str(tmp_path))
-        assert told.returncode == 2 and words in told.stderr and "Traceback" not in told.stderr
-    assert not (tmp_path / "none").exists()
-
-
-def test_gimp_2_is_named(tmp_path):
-    program = tmp_path / "gimp"
-    program.write_text("#!/bin/sh\necho GNU Image Manipulation Program version 2.10.38\n")
-    program.chmod(0o755)
-    told = kf("install-gimp", HOME=str(tmp_path), PATH=f"{tmp_path}:/bin", XDG_CONFIG_HOME=str(tmp_path / "config"))
-    assert told.returncode == 1
-    assert "GIMP 2.10.38 was found, and the filter needs GIMP 3." in told.stderr
-    program.unlink()
-    (tmp_path / "config/GIMP/2.10").mkdir(parents=True)  # its folder alone tells it, too
-    environment = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "PATH": str(tmp_path)}
-    assert "GIMP 2.10 was found" in gimp_find.too_old(tmp_path, environment, "linux")
-    assert gimp_find.too_old(tmp_path, {"PATH": str(tmp_path)}, "linux") == ""
 
 
 def test_an_activated_environment_is_left_out_when_gimp_is_asked(tmp_path):
@@ -161,23 +74,6 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     assert str(tmp_path / "GIMP/plug-ins/kernelfusion") in told.stderr.replace("\n", "")
 
 
-def test_gimp_of_windows_is_found_where_its_installer_puts_it(tmp_path):
-    console = tmp_path / "GIMP 3/bin/gimp-console-3.0.exe"
-    console.parent.mkdir(parents=True)
-    console.touch()
-    found = gimp_find.gimp_commands(tmp_path, {"ProgramFiles": str(tmp_path)}, "win32")
-    assert found == [((str(console),), "system")]
-
-
-def test_only_gimp_3_counts(tmp_path):
-    for name, version in (("gimp-console-3.0", "3.0.4"), ("flatpak", "2.10.38")):
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\necho GNU Image Manipulation Program version {version}\n")
-        program.chmod(0o755)
-    found = gimp_find.find_gimps(tmp_path, {"PATH": f"{tmp_path}:/bin"}, "linux")
-    assert [(gimp.version, gimp.series, gimp.kind) for gimp in found] == [("3.0.4", "3.0", "system")]
-
-
 def test_install_and_uninstall(tmp_path):
     folder = tmp_path / "plug-ins"
     target = gimp_install.install(folder, Path(sys.executable))
@@ -211,12 +107,6 @@ def test_what_keeps_gimp_from_using_it_is_said(tmp_path):
     assert "dialog.py beside the plug-in is missing" in told and "engine.py was changed" in told
     target.with_name("kernelfusion.json").write_text("{")
     assert "damaged" in " ".join(gimp_install.faults(tmp_path))
-
-
-def test_a_flatpak_cannot_start_a_python_of_the_system(tmp_path):
-    assert "cannot see" in gimp_find.unreachable_for(FLATPAK, tmp_path)
-    assert gimp_find.unreachable_for(FLATPAK, Path(sys.base_prefix).parent) == ""
-    assert gimp_find.unreachable_for(SYSTEM, tmp_path) == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="GIMP brings its own Python there")
@@ -284,7 +174,7 @@ def test_doctor_says_what_a_report_needs_and_nothing_private(tmp_path, monkeypat
 def test_plugin_and_engine_speak_the_same_protocol():
     from kf_core.engine import PROTOCOL
     from kf_core.physics.kernel import default_kernel_size, largest_kernel_size
-    from kf_core.settings import PRESETS, SCALES, SMALLEST
+    from kf_core.settings import MOST_REGIONS, PRESETS, SCALES, SMALLEST
 
     source = "".join(file.read_text() for file in gimp_install.plugin_files() if file.suffix == ".py")
     assert f"\nPROTOCOL = {PROTOCOL}\n" in source
@@ -292,6 +182,7 @@ def test_plugin_and_engine_speak_the_same_protocol():
         assert f'"{name}"' in source
     limits = runpy.run_path(str(gimp_install.plugin_files()[0].with_name("limits.py")))
     assert limits["SCALES"] == SCALES and limits["SMALLEST"] == SMALLEST
+    assert limits["MOST_REGIONS"] == MOST_REGIONS and min(limits["TIMES"]) == 0
     for scale in SCALES:
         assert limits["usual_kernel"](scale) == default_kernel_size(scale)
         assert limits["largest_kernel"](scale) == largest_kernel_size(scale)

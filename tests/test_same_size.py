@@ -10,10 +10,12 @@ import torch.nn.functional as F
 import kf_core
 from kf_core import Settings
 from kf_core.errors import BadSetting
+from kf_core.kernels.base import Estimate
 from kf_core.photo import Photo
 from kf_core.preview import preview
 from kf_core.same_size import convolved, usable_means, variance, window, without_mean
 from kf_core.scores import psnr
+from kf_core.trust.confidence import confidence, share_in
 
 
 def scene(side: int = 120) -> np.ndarray:
@@ -52,8 +54,17 @@ def test_a_blurred_photo_is_sharper_at_the_same_size_and_says_how_blurred_it_was
     assert psnr(found.image[inner, inner], sharp[inner, inner]) > psnr(soft[inner, inner], sharp[inner, inner]) + 0.5
     assert found.kernel.shape == (25, 25) and found.kernel.sum() == pytest.approx(1, abs=1e-4)
     assert 1.4 < variance(torch.from_numpy(found.kernel)) ** 0.5 < 2.6
-    assert found.report["confidence"] == 0.5 and found.report["kernel_source"] == "recovered"
-    assert found.report["output_size"] == found.report["input_size"] == [120, 120]
+    report = found.report
+    assert report["share"] > 0.8 and report["confidence"] > 0.8 and report["kernel_source"] == "recovered"
+    assert report["output_size"] == report["input_size"] == [120, 120]
+
+
+def test_of_the_image_of_a_kernel_that_may_well_be_wrong_less_is_taken():
+    likely = Estimate(gaussian(2.0), "recovered", likeness=0.9, mean=4)
+    unlikely = replace(likely, likeness=0.7)
+    assert share_in(unlikely, 0.0) < 0.4 < 0.8 < share_in(likely, 0.0)
+    assert confidence(unlikely, 0.35) == pytest.approx(0.7)
+    assert share_in(replace(likely, blurred=0.0), 0.0) == confidence(replace(likely, blurred=0.0), 0.0) == 0
 
 
 def test_a_sharp_photo_is_left_alone():
@@ -106,8 +117,8 @@ def test_a_photo_through_a_mean_keeps_its_size_and_marks_what_was_clipped():
     pixels = torch.zeros(1, 3, 20, 20)
     clipped = torch.zeros(1, 3, 20, 20)
     clipped[..., 10, 10] = -1
-    photo = Photo(pixels + 0.3, clipped=clipped).through_mean(window(4), 4)
-    assert photo.size == (20, 20) and photo.mean == 4
+    photo = Photo(pixels + 0.3, clipped=clipped).through_mean(window(4))
+    assert photo.size == (20, 20)
     torch.testing.assert_close(photo.pixels, pixels + 0.3)
     assert photo.clipped is not None and float(photo.clipped[0, 0].sum()) == 25
     torch.testing.assert_close(photo.as_shot, pixels + 0.3)

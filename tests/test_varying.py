@@ -226,7 +226,7 @@ def test_the_command_writes_the_map_beside_the_kernel_and_tells_of_it(kf, tmp_pa
     from PIL import Image
 
     from kf_core.kernel_grid import KernelGrid
-    from kf_core.pipeline import SuperResolution
+    from kf_core.result import SuperResolution
 
     Image.fromarray(photo).save(tmp_path / "photo.png")
     plain, grid = kf.engine, KernelGrid(np.array([9.0]), np.array([5.0, 50.0]), np.full((1, 2, 12, 12), 1 / 144))

@@ -34,8 +34,9 @@ from web_demo.verdict import roughly
 from web_demo.widgets import kept_file
 
 SKIP = gr.skip()
-RESULTS = 11  # outputs of a run, the live view included
+RESULTS = 12  # outputs of a run, the live view included
 ASKED = ("photo", "scale", "quality", "kernel_size", "seed", "prior", "kernel_file", "paper", "part", "strength")
+ASKED += ("seconds", "varying")
 
 
 class Handlers:
@@ -50,8 +51,8 @@ class Handlers:
     # --- before the line: what cannot be done is said at once ---
 
     def check_super_resolve(
-        self, photo, scale, quality, kernel_size, seed, prior, kernel_file, paper, part, strength, desk=None,
-        request: gr.Request = None,
+        self, photo, scale, quality, kernel_size, seed, prior, kernel_file, paper, part, strength, seconds, varying,
+        desk=None, request: gr.Request = None,
     ):  # fmt: skip
         """The same as the run asks, for every argument."""
         checks = [(True, "")] * (len(ASKED) + 1)
@@ -69,9 +70,16 @@ class Handlers:
                 checks[6] = verdict_of(lambda: kernel_file and read_kernel_file(kernel_file, int(scale)))
             if checks[0][0]:
                 checks[8] = verdict_of(lambda: self.intake.size_of(photo, part))
+            known = bool(kernel_file)
             if all(fine for fine, _ in checks):
-                size, chosen = self.intake.size_of(photo, part), settings(quality, scale, kernel_size, seed)
-                checks[0] = verdict_of(lambda: self.service.check_taken(*size, chosen, bool(kernel_file)))
+                checks[11] = verdict_of(lambda: settings(quality, scale, kernel_size, seed, varying, known))
+            if all(fine for fine, _ in checks):
+                size, chosen = (
+                    self.intake.size_of(photo, part),
+                    settings(quality, scale, kernel_size, seed, varying, known),
+                )
+                checks[10] = verdict_of(lambda: self.service.pace(*size, chosen, known, seconds))
+                checks[0] = verdict_of(lambda: self.service.check_taken(*size, chosen, known))
             if all(fine for fine, _ in checks):
                 checks[0] = verdict_of(lambda: self.service.line.check(owner_of(request)))
         except Exception:  # never a trace
@@ -84,7 +92,7 @@ class Handlers:
     def super_resolve(
         self, photo: str, scale: int = 4, quality: str = "fast", kernel_size: float = 0, seed: float = 0,
         prior: str = "", kernel_file: str | None = None, paper: bool = False, part: str = "", strength: float = 100,
-        desk: Desk | None = None, request: gr.Request = None,
+        seconds: float = 0, varying: bool = False, desk: Desk | None = None, request: gr.Request = None,
     ) -> Iterator[tuple]:  # fmt: skip
         """Recovers the large photo and the kernel that shrank it from one small photo.
 
@@ -100,22 +108,31 @@ class Handlers:
             part: of the photo: empty for all of it, "best" for the part that says most about the kernel, "shrink" for
                 all of it shrunk to what the page takes, or LEFT,TOP,WIDTH,HEIGHT in pixels.
             strength: percent of the sharpened picture in the result; the rest is the plain bicubic enlargement.
+            seconds: about how long the run may take; with fewer passes the photo loses a little, which the report says.
+                0: as long as it needs.
+            varying: look for blur that varies over the photo, as of a camera that was turned.
 
         Returns:
             The large photo (PNG), the kernel (.npy), the kernel (PNG), the report (JSON), a sentence on how far to
-            trust the result, pictures for the screen, all files in a ZIP, and the live view.
+            trust the result, pictures for the screen, all files in a ZIP, the before/after view, a picture of the map
+            of kernels where the blur varies, and the live view.
         """
         with as_errors():
-            settings = self.service.settings("paper" if paper else quality, scale, kernel_size, seed)
+            preset, known = "paper" if paper else quality, bool(kernel_file)
+            settings = self.service.settings(preset, scale, kernel_size, seed, varying, known)
             kernel, said = read_kernel_file(kernel_file, int(scale)) if kernel_file else (None, ())
-            yield from self._run(photo, part, settings, kernel, said, check_prior_name(prior), strength, desk, request)
+            yield from self._run(
+                photo, part, settings, kernel, said, check_prior_name(prior), strength, seconds, desk, request
+            )
 
-    def apply_kernel(self, photo, scale, quality, part, strength, pad, desk: Desk, request: gr.Request) -> Iterator:
+    def apply_kernel(
+        self, photo, scale, quality, part, strength, seconds, pad, desk: Desk, request: gr.Request
+    ) -> Iterator:
         """The whole photo with the kernel on the sheet."""
         with as_errors():
             kernel, said = fitted_kernel(taps_of(pad), int(scale))
             settings = self.service.settings(quality, scale, 0, 0)
-            yield from self._run(photo, part, settings, kernel, said, None, strength, desk, request)
+            yield from self._run(photo, part, settings, kernel, said, None, strength, seconds, desk, request)
 
     def try_kernel(self, photo, scale, quality, part, pad, request: gr.Request) -> Iterator[tuple]:
         """A small part of the photo with the kernel on the sheet, in seconds; the visitor's other jobs come first."""
@@ -171,14 +188,20 @@ class Handlers:
     def finished(self, desk: Desk) -> tuple:
         """What Outcomes.finished says, and how long two more seeds would take."""
         label, shown = "Two more seeds, same kernel", self.outcomes.shows(desk)
-        if shown and (seconds := self._seconds(self.outcomes.kept(desk))):
+        one = shown and results.map_of(self.outcomes.kept(desk).outcome.report) is None  # a map is no kernel to give
+        if one and (seconds := self._seconds(self.outcomes.kept(desk))):
             label += f" ({roughly(2 * seconds)})"
-        more = gr.update(value=label, interactive=shown), gr.update(value=None, visible=False)
+        more = gr.update(value=label, interactive=one), gr.update(value=None, visible=False)
         return (*self.outcomes.finished(desk), *more)
 
     def _again(self, kept: Kept, seed: int) -> Any:
-        preset = kept.outcome.report["settings"]["preset_name"]
-        return self.service.settings(preset if preset in QUALITIES else "fast", kept.scale, 0, seed)
+        """The settings of a result with another seed, and as many passes as it had."""
+        told = kept.outcome.report["settings"]
+        preset, passes = told["preset_name"], told["finish"]["steps"]
+        settings = self.service.settings(preset if preset in QUALITIES else "fast", kept.scale, 0, seed)
+        if preset in QUALITIES:
+            settings = replace(settings, finish=replace(settings.finish, steps=passes))
+        return settings
 
     def _seconds(self, kept: Kept) -> float:
         height, width = kept.picture.pixels.shape[:2]
@@ -190,15 +213,17 @@ class Handlers:
         path = results.write_photo(folder, f"{safe_stem(kept.name)}_seed_{seed}", large, kept.scale)
         return kept_file(self.outcomes.compare, path), f"seed {seed}"
 
-    def _run(self, photo, part, settings, kernel, said, prior, strength, desk, request) -> Iterator[tuple]:
+    def _run(self, photo, part, settings, kernel, said, prior, strength, seconds, desk, request) -> Iterator[tuple]:
         with self.service.task(owner_of(request)) as task:
-            yield from self._work(task, photo, part, settings, kernel, said, prior, strength, desk)
+            yield from self._work(task, photo, part, settings, kernel, said, prior, strength, seconds, desk)
 
-    def _work(self, task, photo, part, settings, kernel, said, prior, strength, desk) -> Iterator[tuple]:
+    def _work(self, task, photo, part, settings, kernel, said, prior, strength, seconds, desk) -> Iterator[tuple]:
         desk = desk or Desk()
         began, name = desk.turns, Path(photo or "").name
         picture = self.intake.load(photo, part)
         height, width = picture.pixels.shape[:2]
+        if pace := self.service.pace(width, height, settings, kernel is not None, seconds):
+            settings, said = pace.settings, (*pace.sentences, *said)
         taken = self.service.taken(width, height, settings, kernel is not None)
         job = self._job(picture, settings, kernel, prior, task.owner)
         outcome: Any = None

@@ -99,13 +99,16 @@ class Intake:
             *self.outcomes.cleared(),
         )  # fmt: skip
 
-    def forecast(self, photo, part, scale, quality, kernel_size, seed, kernel_file, paper) -> str:
+    def forecast(
+        self, photo, part, scale, quality, kernel_size, seed, kernel_file, paper, seconds=0, varying=False
+    ) -> str:
         """What stands beside Run: how long a run with these choices takes."""
         if not photo:
             return ""
         try:
-            settings = self.service.settings("paper" if paper else quality, scale, kernel_size, seed)
-            return self.service.forecast(*self.size_of(photo, part), settings, bool(kernel_file))
+            preset, known = "paper" if paper else quality, bool(kernel_file)
+            settings = self.service.settings(preset, scale, kernel_size, seed, varying, known)
+            return self.service.forecast(*self.size_of(photo, part), settings, known, seconds)
         except kf_core.KernelFusionError as error:
             text = html.escape(str(error))
             return f"<div class='kf-forecast'><p class='kf-warning' role='alert'>{text}</p></div>"

@@ -40,17 +40,17 @@ class Outcomes:
             files = results.write_result(
                 Path(folder), kept.name, kept.picture, kept.outcome, kept.scale, share_of(strength)
             )
-            paths = {name: kept_file(self.compare, path) for name, path in vars(files).items()}
+            paths = {name: path and kept_file(self.compare, path) for name, path in vars(files).items()}
             with Image.open(files.after) as image:
                 view = self.compare.view(files.before, files.after, image.size, "Bicubic", "KernelFusion")
         downloads = [paths[name] for name in ("photo", "kernel", "kernel_picture", "report")]
         pictures = [paths[name] for name in ("input", "after", "figure")]
-        return (*downloads, verdict(kept.outcome.report, timed), *pictures, paths["everything"], view)
+        return (*downloads, verdict(kept.outcome.report, timed), *pictures, paths["everything"], view, paths["map"])
 
     def cleared(self) -> tuple:
         """The outputs of a run where there is no result, the live view included."""
         empty = gr.update(value=None, interactive=False)
-        return (*[empty] * 4, "", None, None, None, empty, None, IDLE)
+        return (*[empty] * 4, "", None, None, None, empty, None, None, IDLE)
 
     def mix(self, strength, form, desk: Desk) -> tuple:
         """The last result with another strength: photo, picture, all files and the view."""

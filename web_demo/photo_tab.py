@@ -15,11 +15,24 @@ from kf_core.settings import SCALES
 from web_demo import examples, results
 from web_demo.desk import Desk
 from web_demo.handlers import Handlers
-from web_demo.limits import KERNEL_SUFFIXES
+from web_demo.limits import KERNEL_SUFFIXES, on_zero_gpu
 from web_demo.live import IDLE
 from web_demo.outcomes import QUALITIES
 from web_demo.texts import PAD
-from web_demo.widgets import Choice, Compare, Count, DrawKernel, Frame, Percent, describe, inside_page, photo_box
+from web_demo.widgets import (
+    Choice,
+    Compare,
+    Count,
+    DrawKernel,
+    Frame,
+    Percent,
+    Seconds,
+    describe,
+    inside_page,
+    photo_box,
+)
+
+TIMES = {"As long as it needs": 0, "20 seconds": 20, "1 minute": 60, "5 minutes": 300}
 
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 # Looking at photos and results is light, and is never held up by those who wait for a run.
@@ -49,12 +62,13 @@ class Tab:
     note: Any
     scale: Any
     quality: Any
+    seconds: Any
     run: Any
     stop: Any
     again: Any
     forecast: Any
     live: Any
-    advanced: Sequence[Any]  # kernel size, seed, prior, kernel file, paper
+    advanced: Sequence[Any]  # kernel size, seed, prior, kernel file, paper, varying
     results: Sequence[Any]  # as Handlers.shown
     strength: Any
     form: Any
@@ -106,6 +120,8 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
                     [(label, preset) for preset, label in QUALITIES.items()], value="fast", label="Quality",
                     min_width=220, elem_id="kf-quality",
                 )  # fmt: skip
+            seconds = Seconds(list(TIMES.items()), value=0, label="About how long it may take", elem_id="kf-time",
+                              visible=not on_zero_gpu())  # fmt: skip
             with gr.Row():
                 run = gr.Button("Recover photo and kernel", variant="primary", scale=3, elem_id="kf-run")
                 stop = gr.Button("Stop", variant="secondary", scale=1, min_width=90, elem_id="kf-stop")
@@ -125,6 +141,9 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
         figure = gr.Image(label="Kernel", format="png", interactive=False, height=300, min_width=220,
                           alt_text="The kernel, enlarged, with a colour bar", elem_id="kf-kernel",
                           elem_classes="kf-panel", buttons=["fullscreen"])  # fmt: skip
+        regions = gr.Image(label="Kernels over the photo", format="png", interactive=False, height=300, min_width=220,
+                           alt_text="The kernels of the photo's regions, each in its place", elem_id="kf-map",
+                           elem_classes="kf-panel", buttons=["fullscreen"])  # fmt: skip
     verdict = gr.HTML(elem_id="kf-verdict", label="How far to trust it")
     with gr.Row(elem_id="kf-finish"):
         strength = Percent(
@@ -161,8 +180,8 @@ def photo_tab(app: gr.Blocks, handlers: Handlers, compare: Compare) -> None:
 
     first = [gets[name] for name in ("photo", "kernel", "taps", "report")]
     tab = Tab(
-        photo, frame, other, note, scale, quality, run, stop, again, forecast, live, advanced,
-        [*first, verdict, before, after, figure, gets["all"], compare], strength, form, more, gallery, pad,
+        photo, frame, other, note, scale, quality, seconds, run, stop, again, forecast, live, advanced,
+        [*first, verdict, before, after, figure, gets["all"], compare, regions], strength, form, more, gallery, pad,
         use_pad, pad_live, pad_view,
     )  # fmt: skip
     _runs(handlers, tab, desk)
@@ -188,12 +207,17 @@ def _advanced() -> list[Any]:
         elem_id="kf-kernel-file",
     )  # fmt: skip
     paper = gr.Checkbox(False, label="The paper's settings", info="Hours on a processor, minutes on a GPU.")
-    return [kernel_size, seed, prior, kernel_file, paper]
+    varying = gr.Checkbox(
+        False, label="Blur varies over the photo", info="As of a camera that was turned. Takes longer.",
+        elem_id="kf-varying",
+    )  # fmt: skip
+    return [kernel_size, seed, prior, kernel_file, paper, varying]
 
 
 def _runs(handlers: Handlers, tab: Tab, desk: Any) -> None:
     """Run, Stop, and what follows a result."""
-    inputs = [tab.photo, tab.scale, tab.quality, *tab.advanced, tab.frame, tab.strength, desk]
+    *advanced, varying = tab.advanced
+    inputs = [tab.photo, tab.scale, tab.quality, *advanced, tab.frame, tab.strength, tab.seconds, varying, desk]
     outputs, after = [*tab.results, tab.live], tab.after_result
     describe(handlers.super_resolve, inputs)
     event = tab.run.click(
@@ -201,8 +225,8 @@ def _runs(handlers: Handlers, tab: Tab, desk: Any) -> None:
         **HEAVY,
     )  # fmt: skip
     drawn = tab.use_pad.click(
-        handlers.apply_kernel, [tab.photo, tab.scale, tab.quality, tab.frame, tab.strength, tab.pad, desk], outputs,
-        api_visibility="private", **HEAVY,
+        handlers.apply_kernel, [tab.photo, tab.scale, tab.quality, tab.frame, tab.strength, tab.seconds, tab.pad, desk],
+        outputs, api_visibility="private", **HEAVY,
     )  # fmt: skip
     other = tab.more.click(handlers.more_seeds, desk, [tab.gallery, tab.live], api_visibility="private", **HEAVY)
     other.failure(None, tab.live, tab.live, js=AFTER_FAILURE)
@@ -230,11 +254,11 @@ def _photo_events(app: gr.Blocks, handlers: Handlers, tab: Tab, desk: Any, butto
     )
     for event in (tab.photo.clear, tab.other.click):
         event(handlers.outcomes.no_photo, desk, tab.on_desk, **QUIET).then(handlers.finished, desk, after, **QUIET)
-    kernel_size, seed, _, kernel_file, paper = tab.advanced
+    kernel_size, seed, _, kernel_file, paper, varying = tab.advanced
+    chosen = [tab.photo, tab.frame, tab.scale, tab.quality, kernel_size, seed, kernel_file, paper, tab.seconds, varying]
     gr.on(
-        [each.change for each in (tab.photo, tab.frame, tab.scale, tab.quality, kernel_size, kernel_file, paper)],
-        handlers.intake.forecast, [tab.photo, tab.frame, tab.scale, tab.quality, kernel_size, seed, kernel_file, paper],
-        tab.forecast, trigger_mode="always_last", **QUIET,
+        [each.change for each in chosen], handlers.intake.forecast, chosen, tab.forecast, trigger_mode="always_last",
+        **QUIET,
     )  # fmt: skip
     kernel_file.upload(handlers.intake.look_at_kernel, [kernel_file, tab.scale], kernel_file, **LIGHT)
     for name, button in buttons.items():

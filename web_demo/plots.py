@@ -81,6 +81,20 @@ def kernel_figure(
     return np.array(figure)
 
 
+def map_figure(kernels: np.ndarray, side: int = 432) -> np.ndarray:
+    """Kernels (R, C, K, K), each in its place, of the same colours: (H, W, 4) uint8, whose ground is transparent."""
+    rows, columns, size, _ = kernels.shape
+    gap, top = 6, 56  # the page writes its own label over the top
+    step = max(1, side // (size * max(rows, columns))) * size + gap
+    figure = Image.new("RGBA", (columns * step + gap, top + rows * step + gap), _PAPER)
+    highest = float(kernels.max()) or 1.0
+    for row in range(rows):
+        for column in range(columns):
+            taps = kernel_colours(kernels[row, column], step - gap, highest)
+            figure.paste(Image.fromarray(taps), (gap + column * step, top + row * step))
+    return np.array(figure)
+
+
 def bicubic(pixels: np.ndarray, scale: int) -> np.ndarray:
     """Ordinary enlargement of (h, w[, 3]) uint8: what the result is compared with."""
     picture = Image.fromarray(pixels)

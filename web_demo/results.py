@@ -30,10 +30,11 @@ class Files:
 
     Attributes:
         photo, kernel, kernel_picture, report, everything: to download. `photo` is the true file, 16-bit where the input
-            was and the format holds it; `everything` is a ZIP of the other four.
+            was and the format holds it; `everything` is a ZIP of the other four, and of the map.
         before, after: of one size, 8-bit, to look at and compare.
         input, figure: the photo as it was, and the kernel enlarged with a colour bar, above those
             that were possible too.
+        map: the kernels of all regions, each in its place, where the blur varies over the photo.
     """
 
     photo: Path
@@ -45,6 +46,7 @@ class Files:
     after: Path
     input: Path
     figure: Path
+    map: Path | None = None
 
 
 def colours(picture: kf_core.Picture) -> np.ndarray:
@@ -105,13 +107,23 @@ def write_result(
     write_kernel(kernel, outcome.kernel)
     Image.fromarray(plots.kernel_colours(outcome.kernel, 480)).save(kernel_picture)
     Image.fromarray(plots.kernel_figure(outcome.kernel, others=runners_up(outcome.report))).save(figure)
+    regions, seen = map_of(outcome.report), None
+    if regions is not None:
+        seen = folder / f"{stem}_kernel_map.png"
+        Image.fromarray(plots.map_figure(regions)).save(seen)
     report = folder / f"{stem}_report.json"
     write_report(report, {**outcome.report, **({"strength": strength} if strength < 1 else {})})
     everything = folder / f"{stem}.zip"
     with zipfile.ZipFile(everything, "w") as archive:  # nothing in it can be made smaller but the report
-        for path in (photo, kernel, kernel_picture, report):
+        for path in (photo, kernel, kernel_picture, report, *([seen] if seen else [])):
             archive.write(path, path.name)
-    return Files(photo, kernel, kernel_picture, report, everything, before, after, shown, figure)
+    return Files(photo, kernel, kernel_picture, report, everything, before, after, shown, figure, seen)
+
+
+def map_of(report: Mapping[str, Any]) -> np.ndarray | None:
+    """The kernels (R, C, K, K) of the regions of a photo whose blur varies; None where one kernel suits all of it."""
+    kernels = (report.get("regions") or {}).get("kernels")
+    return None if kernels is None else np.array(kernels["kernels"])
 
 
 def runners_up(report: Mapping[str, Any]) -> list[tuple[np.ndarray, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
+import math
 import threading
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ import gradio as gr
 import kf_core
 from kf_core import BadInput, Cancelled, KernelFusionError, SuperResolution
 from kf_core.estimate import estimate
+from kf_core.pace import Pace, within
+from kf_core.same_size import check_same_size
+from kf_core.settings import MOST_REGIONS
 from web_demo import runner
 from web_demo.limits import Limits, on_zero_gpu
 from web_demo.line import Line
@@ -32,6 +36,15 @@ SIDES = (512, 384, 320, 256, 192, 160, 128, 112)  # pixels of parts that may be 
 def owner_of(request: gr.Request | None) -> str:
     """The visitor's session; a caller without one is somebody new every time."""
     return getattr(request, "session_hash", None) or uuid.uuid4().hex
+
+
+def seconds_of(value: Any) -> float:
+    """That a run may take; 0: as long as it needs. Raises BadInput."""
+    if value is None or value == "":
+        return 0.0
+    if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise BadInput(f"A time of {str(value)[:20]} seconds makes no sense.", "Give a number of seconds, or 0.")
+    return float(value)
 
 
 def whole_number(value: Any) -> int:
@@ -75,11 +88,43 @@ class Service:
         self._tasks: list[Task] = []
         self._measuring = threading.Lock()
         self._taken = functools.lru_cache(maxsize=500)(estimate)
+        self._within = functools.lru_cache(maxsize=500)(within)
 
-    def settings(self, quality: str, scale: int, kernel_size: float | None, seed: float | None) -> kf_core.Settings:
-        """Raises BadInput."""
-        size = whole_number(kernel_size) or None
-        return runner.make_settings(quality, whole_number(scale), size, whole_number(seed), self.overrides)
+    def settings(
+        self,
+        quality: str,
+        scale: int,
+        kernel_size: float | None,
+        seed: float | None,
+        varying: bool = False,
+        known: bool = False,
+    ) -> kf_core.Settings:
+        """`varying`: blur that varies is looked for; `known`: a kernel is given. Raises BadInput."""
+        size, overrides = whole_number(kernel_size) or None, self.overrides
+        if varying:
+            if known:
+                raise BadInput(
+                    "A kernel is given, and blur that varies over the photo is to be looked for.",
+                    "Leave out one of both.",
+                )
+            if quality == "paper":
+                raise BadInput("The paper's settings know one kernel for the whole photo.", "Leave out one of both.")
+            overrides = (f"varying.regions={MOST_REGIONS}", *overrides)
+        settings = runner.make_settings(quality, whole_number(scale), size, whole_number(seed), overrides)
+        if varying and settings.scale == 1:
+            check_same_size(settings, blind=True)
+        return settings
+
+    def pace(
+        self, width: int, height: int, settings: kf_core.Settings, known: bool = False, seconds: Any = 0
+    ) -> Pace | None:
+        """The settings that do it in about so many seconds, and what they cost. None: as long as it needs, or on a lent
+        GPU, of which this process knows no speed. Raises BadInput."""
+        wanted = seconds_of(seconds)
+        if not wanted or on_zero_gpu():
+            return None
+        with self._measuring:
+            return self._within(wanted, width, height, settings, known)
 
     def taken(self, width: int, height: int, settings: kf_core.Settings, known: bool = False) -> dict[str, Any]:
         """Seconds and memory of a run, as kf_core.estimate has them. Raises BadInput."""
@@ -109,13 +154,20 @@ class Service:
                         return side**2
         return min(SIDES[-1], self.limits.side) ** 2
 
-    def forecast(self, width: int, height: int, settings: kf_core.Settings, known: bool = False) -> str:
-        """What stands beside Run, as HTML: how long, how much memory, who comes first. Raises BadInput."""
+    def forecast(
+        self, width: int, height: int, settings: kf_core.Settings, known: bool = False, seconds: Any = 0
+    ) -> str:
+        """What stands beside Run, as HTML: how long, how much memory, who comes first. `seconds`: that it may take, as
+        for `pace`. Raises BadInput."""
+        pace = self.pace(width, height, settings, known, seconds)
+        settings = pace.settings if pace else settings
         taken, scale = self.taken(width, height, settings, known), settings.scale
         before, seconds = self.line.before()
         words = [f"{width} x {height} to {width * scale} x {height * scale} pixels"]
         if taken["memory_bytes"]:
             words.append(f"{max(0.1, taken['memory_bytes'] / 2**30):.1f} GB of memory")
+        if pace and pace.loss:
+            words.append(f"the picture loses about {max(0.1, -pace.loss):.1f} dB for the time")
         if before:
             words.append(f"{before} in the line before you: {roughly(seconds)}")
         time, warning = taken["seconds"], ""

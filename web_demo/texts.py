@@ -21,9 +21,10 @@ page is shut down. EXIF data, such as where it was taken, does not reach the res
 ({pixels} in all) are worked on at a time, of a larger photo the part that you choose. One job at a time for every open
 page.
 
-**Limits of the method:** one kernel is sought for the whole photo, but a subject sharp before a blurred background has
-more than one. Noise and the blocks of strong JPEG compression are measured and allowed for, within limits: very noisy
-photos stay close to their plain enlargement. The confidence says how far the result is to be trusted.
+**Limits of the method:** one kernel is sought for the whole photo, or with *Blur varies over the photo* one for each
+part of it; a subject sharp before a blurred background has more than one in the same part. Noise and the blocks of
+strong JPEG compression are measured and allowed for, within limits: very noisy photos stay close to their plain
+enlargement. The confidence says how right the kernel probably is.
 
 **For programs:** the link *Use via API* below lists every button as an endpoint, for `gradio_client` and for MCP."""
 

@@ -19,7 +19,8 @@ def verdict(report: dict[str, Any], timed: bool = True) -> str:
 
 def notes(report: dict[str, Any]) -> list[str]:
     """The sentences that the engine and the readers of files left in the report."""
-    said = [*(report.get("warnings") or ()), *(report.get("notes") or ())]
+    regions = (report.get("regions") or {}).get("sentence")
+    said = [*([regions] if regions else []), *(report.get("warnings") or ()), *(report.get("notes") or ())]
     return list(dict.fromkeys(str(sentence) for sentence in said))
 
 

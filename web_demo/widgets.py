@@ -76,6 +76,18 @@ class Choice(gr.Radio):
         return payload
 
 
+class Seconds(gr.Radio):
+    """Some times to choose from on the page; a program may send any number of seconds."""
+
+    is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "number"}
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 class Count(gr.Number):
     """gr.Number for whole numbers; an empty field is 0."""
 

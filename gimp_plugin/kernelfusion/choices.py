@@ -5,7 +5,7 @@ from gi.repository import Gimp
 
 KEPT = "kernelfusion-choices"
 NAMES = ("scale", "preset", "kernel", "kernel-file", "kernel-size", "strength", "use", "result", "add-kernel")
-NAMES += ("seed", "device", "engine", "advanced")
+NAMES += ("varying", "seconds", "seed", "device", "engine", "advanced")
 
 
 def keep_choices(config):

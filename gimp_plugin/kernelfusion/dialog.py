@@ -15,6 +15,7 @@ from limits import (  # noqa: E402
     PRESETS,
     RESULTS,
     SCALES,
+    TIMES,
     USES,
     largest_kernel,
     nearest_kernel,
@@ -22,10 +23,12 @@ from limits import (  # noqa: E402
 )
 from options import Options  # noqa: E402
 from preview import Preview  # noqa: E402
+from run import duration  # noqa: E402
 from source import areas  # noqa: E402
 from talk import Talk  # noqa: E402
 
 TITLE = "KernelFusion Super-Resolution"
+CHOSEN_FROM = 60  # seconds from which on a run's time can be chosen
 COLOURS = {"warning": "#cc6a00", "error": "#e03a2c"}  # to be read on light and dark themes
 BOTH = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
 
@@ -46,16 +49,20 @@ class Dialog:
         self.offered = None
         self.offer.connect("clicked", self._take_offer)
         self.talk = Talk(engines)
-        self.preview = Preview(self.talk, image, drawables, self._options)
+        self.preview = Preview(self.talk, image, drawables, self._options, lambda: self.estimator.passes)
         self.estimator = Estimator(self.talk, self._show_costs, lambda: self.preview.busy)
         self.talk.parts = [self.preview, self.estimator]
-        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
+        self.labels = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)  # of equal width
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8, border_width=12)
         box.add(self._main())
         expander = Gtk.Expander(label="_Details", use_underline=True)
         expander.add(self._details())
         box.add(expander)
-        for widget in (self.costs, self.offer):
-            box.add(widget)
+        self.time = self._time()
+        below = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        for widget in (self.costs, self._table([("seconds", self.time)], self.labels), self.offer):
+            below.add(widget)
+        box.add(below)
         both = Gtk.Box(spacing=6)
         both.add(box)
         both.add(Gtk.Separator(orientation=Gtk.Orientation.VERTICAL))
@@ -77,11 +84,8 @@ class Dialog:
     # -- what is in it
 
     def _main(self):
-        scale = Gtk.ComboBoxText()
-        for each in SCALES:
-            scale.append(str(each), "The same size, sharper" if each == 1 else f"{each} times")
-        self.config.bind_property(
-            "scale", scale, "active-id", BOTH, lambda _, value: str(value), lambda _, text: int(text or SCALES[0])
+        scale = self._numbers(
+            "scale", {each: "The same size, sharper" if each == 1 else f"{each} times" for each in SCALES}
         )
         main = self._table(
             [
@@ -92,13 +96,15 @@ class Dialog:
                 ("kernel", self._combo("kernel", KERNELS)),
                 ("kernel-file", self._kernel_file()),
                 ("strength", self._strength()),
-            ]
+            ],
+            self.labels,
         )
         main.attach(self.size, 1, 7, 1, 1)
-        kernel = Gtk.CheckButton(label=self.procedure.find_argument("add-kernel").nick, use_underline=True)
-        kernel.set_tooltip_text(self.procedure.find_argument("add-kernel").blurb)
-        self.config.bind_property("add-kernel", kernel, "active", BOTH)
-        main.attach(kernel, 0, 8, 2, 1)
+        for row, name in enumerate(("varying", "add-kernel"), start=8):
+            box = Gtk.CheckButton(label=self.procedure.find_argument(name).nick, use_underline=True)
+            box.set_tooltip_text(self.procedure.find_argument(name).blurb)
+            self.config.bind_property(name, box, "active", BOTH)
+            main.attach(box, 0, row, 2, 1)
         return main
 
     def _details(self):
@@ -114,7 +120,8 @@ class Dialog:
         more.set_margin_start(12)
         return more
 
-    def _table(self, rows):
+    def _table(self, rows, labels=None):
+        """Rows of (argument, widget). `labels`: a Gtk.SizeGroup that those of the rows are put into."""
         grid = Gtk.Grid(column_spacing=6, row_spacing=6)
         for row, (name, widget) in enumerate(rows):
             argument = self.procedure.find_argument(name)
@@ -124,6 +131,8 @@ class Dialog:
             if widget.get_no_show_all():
                 label.set_no_show_all(True)
                 widget.bind_property("visible", label, "visible", GObject.BindingFlags.SYNC_CREATE)
+            if labels is not None:
+                labels.add_widget(label)
             grid.attach(label, 0, row, 1, 1)
             grid.attach(widget, 1, row, 1, 1)
         return grid
@@ -133,6 +142,24 @@ class Dialog:
         for key, label in labels.items():
             widget.append(key, label)
         self.config.bind_property(name, widget, "active-id", BOTH)
+        return widget
+
+    def _numbers(self, name, labels):
+        """As _combo, of an argument that is a number."""
+        widget = Gtk.ComboBoxText()
+        for value, label in labels.items():
+            widget.append(str(value), label)
+        usual = next(iter(labels))
+        self.config.bind_property(
+            name, widget, "active-id", BOTH, lambda _, value: str(value), lambda _, text: int(text or usual)
+        )
+        return widget
+
+    def _time(self):
+        """Shown only where a run takes long, or its time was chosen before."""
+        chosen = self.config.get_property("seconds")
+        widget = self._numbers("seconds", {**TIMES, chosen: TIMES.get(chosen) or duration(chosen).capitalize()})
+        widget.set_no_show_all(True)
         return widget
 
     def _number(self, name, low, high, step=1):
@@ -219,6 +246,7 @@ class Dialog:
     def _show_costs(self, text, kind, offer):
         safe = GLib.markup_escape_text(text)
         self.costs.set_markup(f'<span foreground="{COLOURS[kind]}">{safe}</span>' if kind else safe)
+        self.time.set_visible(bool(self.config.get_property("seconds")) or self._takes_long())
         self.offered = offer
         if offer is not None:
             current = {name: self.config.get_property(name) for name in offer}
@@ -226,6 +254,9 @@ class Dialog:
             words += [f"scale {offer['scale']}"] if offer["scale"] != current["scale"] else []
             self.offer.set_label("S_witch to " + ", ".join(words))
         self.offer.set_visible(offer is not None)
+
+    def _takes_long(self):
+        return self.estimator.usual_seconds > CHOSEN_FROM and self.config.get_property("preset") != "paper"
 
     def _take_offer(self, _):
         for name, value in (self.offered or {}).items():

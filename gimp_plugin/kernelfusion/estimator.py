@@ -21,13 +21,15 @@ class Estimator:
         self._talk, self._show, self._hold = talk, show, hold
         self._wanted = self._since = self._failed = None
         self._asked, self._answers = [], {}
+        self.usual_seconds = 0.0  # that the run takes without a limit to its time, as far as is known
+        self.passes = None  # of the denoiser, that there is time for; None without a limit
 
     def ask(self, sizes, options):
         """For photos of these (width, height), one after the other; the answer comes later."""
-        wanted = (sizes, options.engine, options.settings(), options.kernel_known)
+        wanted = (sizes, options.engine, options.settings(), options.kernel_known, options.seconds)
         if wanted != self._wanted:
             self._wanted, self._since, self._failed = wanted, time.monotonic(), None
-            self._asked, self._answers = [], {}
+            self._asked, self._answers, self.passes = [], {}, None
             self._show("Estimating …", "", None)
 
     def forget(self):
@@ -55,9 +57,9 @@ class Estimator:
             self._conclude(engine)
 
     def _send(self, engine, settings):
-        sizes, _, _, known = self._wanted
+        sizes, _, _, known, seconds = self._wanted
         width, height = max(sizes, key=lambda size: size[0] * size[1])
-        answers = self._answers
+        answers, limit = self._answers, {"seconds": max(1, seconds / self._share())} if seconds else {}
         number = self._talk.ask(
             engine,
             "estimate",
@@ -66,6 +68,7 @@ class Estimator:
             height=height,
             settings=settings,
             kernel_known=known,
+            **limit,
         )
         return number, settings
 
@@ -78,7 +81,9 @@ class Estimator:
                 self._show(in_words(first), "error", None)
             self._failed = self._wanted
             return
-        text, kind = in_text(first, self._share())
+        text, kind = in_text(first, self._share(), bool(self._wanted[4]))
+        self.usual_seconds = (first.get("usual_seconds") or first["seconds"] or 0.0) * self._share()
+        self.passes = first.get("passes")
         if not kind or len(self._asked) > 1:
             self._show(text, kind, self._smaller() if kind else None)
             self._failed = self._wanted  # done, until something else is wanted
@@ -115,14 +120,23 @@ class Estimator:
         return {"preset": best["preset"], "scale": best["scale"]}
 
 
-def in_text(answer, times=1.0):
-    """(sentence, "" or "warning" or "error") of the engine's estimate."""
+def in_text(answer, times=1.0, limited=False):
+    """(sentence, "" or "warning" or "error") of the engine's estimate.
+
+    Args:
+        times: how many times as long all layers take.
+        limited: a time was chosen.
+    """
     seconds, needed, free = (answer.get(name) for name in ("seconds", "memory_bytes", "free_bytes"))
     if not answer["fits"]:
         needs = f"Needs about {gib(needed)} of memory" if needed else "Needs more memory than there is"
         return f"{needs}, and {gib(free)} are free." if free is not None else f"{needs}.", "error"
     seconds *= times
     text = f"Takes {duration(seconds)} and {gib(needed)} of memory."
+    if limited and "loss_db" not in answer:
+        text += " This engine is too old to choose the time: run 'kf install-gimp' of the same version."
+    elif limited and answer["loss_db"]:
+        text += f" The picture loses about {max(0.1, answer['loss_db']):.1f} dB for the time."
     return text, "warning" if seconds > LONG else ""
 
 

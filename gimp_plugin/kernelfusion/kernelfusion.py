@@ -99,6 +99,23 @@ class KernelFusion(Gimp.PlugIn):
             False,
             flags,
         )
+        procedure.add_boolean_argument(
+            "varying",
+            "_Blur varies over the photo",
+            "Look for blur that varies over the photo, as of a camera that was turned; takes longer",
+            False,
+            flags,
+        )
+        add_int(
+            "seconds",
+            "Ti_me",
+            "About how many seconds it may take: a large photo gets fewer passes, and loses a little; 0: as long as it "
+            "needs",
+            -MOST,
+            MOST,
+            0,
+            flags,
+        )
         add_int("seed", "Seed", "The same seed, 0 or larger, gives the same result again", -MOST, MOST, 0, flags)
         add_text("device", "De_vice", f"Where to compute: {', '.join(DEVICES)}", "auto", flags)
         add_text(

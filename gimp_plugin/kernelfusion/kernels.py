@@ -13,6 +13,7 @@ from source import all_layers
 PARASITE = "kernelfusion-kernel"  # on a kernel's layer: its size and scale, and what it is
 LAST = "kernelfusion-last-kernel"  # GIMP's own: the kernel of the last run
 SIDE = 64 * 4  # of the layer that is taken for a kernel, at most so many pixels where it does not say its size
+LINE = 0.375  # shade of the lines between the kernels of a map
 WORDS = {"recovered": "recovered", "simple": "simple", "given": "given"}
 
 
@@ -32,27 +33,56 @@ def add_kernel_layer(image, kernel, corner, of):
     `of` is added to its name.
     """
     size, taps = kernel.size, kernel.taps
-    side = max(1, min(image.get_width(), image.get_height()) // (5 * size))
     top = max(taps) or 1.0
+    shades = [[max(0.0, tap) / top for tap in taps[row * size : (row + 1) * size]] for row in range(size)]
+    side = max(1, min(image.get_width(), image.get_height()) // (5 * size))
+    name = f"Kernel {size} × {size} ({WORDS.get(kernel.source, 'recovered')}){of}"
+    layer = add_shades(image, name, shades, side, corner)
+    layer.attach_parasite(as_parasite(PARASITE, kernel.about()))
+
+
+def add_map_layer(image, kernels, corner, of):
+    """The kernels of regions, each in its place, as a hidden layer: the largest tap of all is white.
+
+    `kernels` is rows of columns of kernels, each a list of rows.
+    """
+    size = len(kernels[0][0])
+    gap = max(1, size // 12)
+    top = max(tap for across in kernels for kernel in across for row in kernel for tap in row) or 1.0
+    between = [[LINE] * (len(kernels[0]) * (size + gap) + gap)] * gap
+    shades = list(between)
+    for across in kernels:
+        for y in range(size):
+            line = [LINE] * gap
+            for kernel in across:
+                line += [max(0.0, tap) / top for tap in kernel[y]] + [LINE] * gap
+            shades.append(line)
+        shades += between
+    side = max(1, min(image.get_width(), image.get_height()) // (2 * max(len(shades), len(shades[0]))))
+    add_shades(image, f"Map of kernels, {len(kernels)} × {len(kernels[0])}{of}", shades, side, corner)
+
+
+def add_shades(image, name, shades, side, corner):
+    """Rows of shades of grey, 0 to 1, as a hidden layer on top, each a square of `side` pixels."""
     rows = []
-    for row in range(size):
-        shades = array("f")
-        for tap in taps[row * size : (row + 1) * size]:
-            shades.extend([max(0.0, tap) / top] * side)
-        rows.append(shades.tobytes() * side)
+    for line in shades:
+        wide = array("f")
+        for shade in line:
+            wide.extend([shade] * side)
+        rows.append(wide.tobytes() * side)
     grey = image.get_base_type() == Gimp.ImageBaseType.GRAY
     kind = Gimp.ImageType.GRAY_IMAGE if grey else Gimp.ImageType.RGB_IMAGE
-    length = size * side
-    name = f"Kernel {size} × {size} ({WORDS.get(kernel.source, 'recovered')}){of}"
-    layer = Gimp.Layer.new(image, name, length, length, kind, 100.0, Gimp.LayerMode.NORMAL)
-    must(image.insert_layer(layer, None, 0), "add the kernel's layer")
-    must(layer.set_offsets(*corner), "move the kernel's layer")
+    width, height = side * len(shades[0]), side * len(shades)
+    layer = Gimp.Layer.new(image, name, width, height, kind, 100.0, Gimp.LayerMode.NORMAL)
+    what = "a kernel's layer"
+    must(image.insert_layer(layer, None, 0), f"add {what}")
+    must(layer.set_offsets(*corner), f"move {what}")
     buffer = layer.get_buffer()
-    buffer.set(Gegl.Rectangle.new(0, 0, length, length), "Y' float", b"".join(rows))
+    buffer.set(Gegl.Rectangle.new(0, 0, width, height), "Y' float", b"".join(rows))
     buffer.flush()
-    layer.update(0, 0, length, length)
+    layer.update(0, 0, width, height)
     layer.set_visible(False)
-    layer.attach_parasite(as_parasite(PARASITE, kernel.about()))
+    return layer
 
 
 def given_kernel(options, image, drawables):

@@ -26,6 +26,15 @@ KERNELS = {
     "file": "From a file (.npy)",
 }
 
+TIMES = {  # seconds that a run may take
+    0: "As long as it needs",
+    60: "About 1 minute",
+    300: "About 5 minutes",
+    900: "About 15 minutes",
+    3600: "About an hour",
+}
+MOST_REGIONS = 4  # per side, of a photo whose blur varies
+
 
 def largest_kernel(scale):
     """Taps per side: sixteen pixels of the photo, with the parity of the scale; more at the same size."""

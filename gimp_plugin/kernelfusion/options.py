@@ -3,7 +3,18 @@
 from choices import NAMES
 from common import BadCall
 from gi.repository import Gimp
-from limits import DEVICES, KERNELS, PRESETS, RESULTS, SCALES, USES, kernel_fits, largest_kernel, usual_kernel
+from limits import (
+    DEVICES,
+    KERNELS,
+    MOST_REGIONS,
+    PRESETS,
+    RESULTS,
+    SCALES,
+    USES,
+    kernel_fits,
+    largest_kernel,
+    usual_kernel,
+)
 
 
 class Options:
@@ -35,6 +46,21 @@ class Options:
             raise BadCall(f"A seed of {self.seed} is not possible. Use 0 or a positive number.")
         if not 0 <= self.strength <= 100:
             raise BadCall(f"A strength of {self.strength} % is not possible. Use a number from 0 to 100.")
+        if self.seconds < 0:
+            raise BadCall(
+                f"A run cannot take {self.seconds} seconds. Use a positive number, or 0: as long as it needs."
+            )
+        if self.varying:
+            for wrong, what in (
+                (self.kernel_known, "with a known kernel"),
+                (self.scale == 1, "at the same size"),
+                (self.preset == "paper", "with the preset 'paper'"),
+            ):
+                if wrong:
+                    raise BadCall(
+                        f"Blur that varies over the photo cannot be looked for {what}. Leave one of them out."
+                    )
+            self.overrides.insert(0, f"varying.regions={MOST_REGIONS}")
         if self.use == "auto":
             self.use = "layer" if Gimp.Selection.is_empty(image) else "selection"
 

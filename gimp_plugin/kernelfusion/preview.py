@@ -20,10 +20,16 @@ FAILED = "#e03a2c"
 
 
 class Preview:
-    """The right half of the dialog: `widget`. `options` is called for the options as they are now."""
+    """The right half of the dialog: `widget`.
 
-    def __init__(self, talk, image, drawables, options):
+    Args:
+        options: is called for the options as they are now.
+        passes: is called for the passes of the denoiser that there is time for; None: as the settings say.
+    """
+
+    def __init__(self, talk, image, drawables, options, passes):
         self._talk, self._image, self._drawables, self._options = talk, image, drawables, options
+        self._passes = passes
         self._starting = self._running = None  # options of the one that waits for the engine; (engine, id) of the job
         self._shown = None  # the pictures before and after at full strength
         self._about = None  # what they are of
@@ -76,7 +82,7 @@ class Preview:
 
     def _key(self, options):
         """All that the pictures depend on, but for the strength."""
-        names = ("kernel", "kernel_file", "kernel_size", "use", "result", "engine")
+        names = ("kernel", "kernel_file", "kernel_size", "use", "result", "engine", "seconds")
         return [options.settings(), *(getattr(options, name) for name in names)]
 
     def _outdated(self):
@@ -139,11 +145,14 @@ class Preview:
             seen = source.seen
         finally:
             source.close()
+        settings = options.settings()
+        if (passes := self._passes()) is not None:
+            settings["overrides"] = [*settings["overrides"], f"finish.steps={passes}"]
         job = {
             "task": "preview",
             "input": {"file": "preview.f32", "width": seen[2], "height": seen[3], "channels": source.channels},
             "spot": {"x": left - seen[0], "y": top - seen[1], "width": width, "height": height},
-            "settings": options.settings(),
+            "settings": settings,
             "reduce": options.result == "same-size",
         }
         if kernel is not None:

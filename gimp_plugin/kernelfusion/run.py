@@ -28,7 +28,8 @@ def enlarge(image, drawables, options, engines, shown):
         for number, source in enumerate(sources, start=1):
             of = f"Layer {number} of {len(sources)}: " if len(sources) > 1 else ""
             try:
-                made = compute(source, options, given, engines, number, of)
+                seconds = share_of_time(options.seconds, source, sources)
+                made = compute(source, options, given, engines, number, of, seconds)
             except Failure as error:
                 if not placings:
                     raise
@@ -43,6 +44,13 @@ def enlarge(image, drawables, options, engines, shown):
         done = f"{len(placings)} of {len(sources)} layers are done."
         raise Failure(f"{failure} {done}")
     return placed
+
+
+def share_of_time(seconds, source, sources):
+    """The part of the seconds for all sources that one may take, by its size; 0: as long as it needs."""
+    pixels = [each.seen[2] * each.seen[3] for each in sources]
+    own = source.seen[2] * source.seen[3]
+    return max(1, seconds * own / sum(pixels)) if seconds else 0
 
 
 def canvas_of(sources, options):
@@ -85,12 +93,12 @@ def place_all(image, placings, options, shown):
     words = sentence(placings[-1].report)
     if words and not displays:
         # Short, so that GIMP shows it in the status bar and not in a box; the whole sentence is on the layer.
-        Gimp.message(words.split(".")[0] + ".")
+        Gimp.message(words.split(". ")[0].rstrip(".") + ".")
     Gimp.progress_end()
     return found, layer, (displays[-1], words) if words and displays else None
 
 
-def compute(source, options, given, engines, number, of):
+def compute(source, options, given, engines, number, of, seconds):
     """Runs the engine: (Result, Kernel, report). The result's file is there until the engine ends."""
     Gimp.progress_init(f"{of}Starting the engine")
     engine = engines.at(options.engine)
@@ -108,6 +116,8 @@ def compute(source, options, given, engines, number, of):
             "strength": options.strength / 100,
             "preview": True,
         }
+        if seconds:
+            job["seconds"] = seconds
         if given is not None:
             (directory / "given.f32").write_bytes(given.taps.tobytes())
             job["kernel"] = {"file": "given.f32", "size": given.size, "scale": given.scale}

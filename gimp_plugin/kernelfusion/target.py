@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common import BadCall, Refused, as_parasite, must
 from gi.repository import Gimp
-from kernels import add_kernel_layer
+from kernels import add_kernel_layer, add_map_layer
 from masks import selection_of
 from source import all_layers, bands
 
@@ -200,19 +200,29 @@ class Placing:
         """The kernel beside it, and on the layer what the engine says of the result."""
         if self.options.add_kernel:
             of = f" of {self.source.about.layer_name}" if self.several else ""
+            if (kernels := regions_of(self.report).get("kernels")) is not None:
+                add_map_layer(image, kernels["kernels"], corner, of)
             add_kernel_layer(image, self.kernel, corner, of)
         if words := sentence(self.report):
             layer.attach_parasite(Gimp.Parasite.new("gimp-comment", 1, list(words.encode() + b"\0")))
-        layer.attach_parasite(
-            as_parasite(REPORT, {name: value for name, value in self.report.items() if name != "kernel"})
-        )
+        told = {name: value for name, value in self.report.items() if name != "kernel"}
+        if regions_of(told):
+            told["regions"] = {name: value for name, value in told["regions"].items() if name != "kernels"}
+        layer.attach_parasite(as_parasite(REPORT, told))
         image.set_selected_layers([layer])
 
 
 def sentence(report):
     """What the engine says of its own result, or nothing."""
     number, words = report.get("confidence"), report.get("confidence_sentence")
-    return f"Confidence {number:.0%}. {words}" if isinstance(number, (int, float)) and words else ""
+    said = [f"Confidence {number:.0%}. {words}"] if isinstance(number, (int, float)) and words else []
+    said += [regions_of(report).get("sentence"), *(report.get("warnings") or [])]
+    return " ".join(each for each in said if each)
+
+
+def regions_of(report):
+    """What the report says of the kernels of the photo's regions; empty where these were not compared."""
+    return report.get("regions") or {}
 
 
 def free_name(file, scale):

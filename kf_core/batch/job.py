@@ -22,6 +22,7 @@ from kf_core.unfinished import forget
 if TYPE_CHECKING:
     from kf_core.batch.shared_kernel import SharedKernel
     from kf_core.files.picture import Picture
+    from kf_core.pipeline import SuperResolution
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at whether the batch goes on
 SHOWN = 320  # pixels per side of the part of a result that the contact sheet shows
@@ -40,6 +41,7 @@ class Job:
         token: a file that is there as long as the batch is to go on.
         kernel: (K, K), where it is known.
         shared: where one kernel was found for all photos.
+        seconds: about how long it may take; None: as long as it needs.
     """
 
     photo: str
@@ -53,6 +55,7 @@ class Job:
     kernel: np.ndarray | None = None
     shared: SharedKernel | None = None
     quality: int | None = None
+    seconds: float | None = None
 
 
 def run_job(job: Job, told: Callable[[float], None] | None = None) -> Entry:
@@ -110,6 +113,13 @@ def _enlarge(job: Job, told: Callable[[float], None] | None, unfinished: Path) -
     estimator = None
     if job.shared is not None:
         estimator, settings = job.shared.estimator(settings)
+    paced: tuple[str, ...] = ()
+    if job.seconds is not None:
+        from kf_core.pace import within
+
+        height, width = picture.pixels.shape[:2]
+        pace = within(job.seconds, width, height, settings, job.kernel is not None or job.shared is not None)
+        settings, paced = pace.settings, pace.sentences
 
     def progress(event: Progress) -> None:
         if told is not None:
@@ -129,22 +139,24 @@ def _enlarge(job: Job, told: Callable[[float], None] | None, unfinished: Path) -
     finished = replace(picture, pixels=image, dpi=times(picture.dpi, scale), alpha=larger(hidden, image), warnings=())
     said = write_picture(job.output, finished, quality=job.quality)
     with contextlib.suppress(OSError, KernelFusionError):  # a missing picture on a sheet is no reason to fail
-        show(job, picture, image, result.kernel)
+        show(job, picture, image, result)
+    varies = [result.report["regions"]["sentence"]] if "regions" in result.report else []
     shared = job.shared is not None and np.array_equal(job.shared.kernel, result.kernel)  # a drawing may have its own
     return {
         **result.report,
         "shared": shared,
-        "warnings": [*picture.warnings, *result.report.get("warnings", ()), *said],
+        "warnings": [*varies, *picture.warnings, *result.report.get("warnings", ()), *paced, *said],
     }
 
 
-def show(job: Job, picture: Picture, image: np.ndarray, kernel: np.ndarray) -> None:
-    """Writes the pictures of the contact sheet: the most telling part, enlarged plainly and as made; the kernel."""
+def show(job: Job, picture: Picture, image: np.ndarray, result: SuperResolution) -> None:
+    """Writes the pictures of the contact sheet: the most telling part, enlarged plainly and as made; the kernel, or
+    the map of kernels where the blur varies."""
     import torch
     from PIL import Image
 
     from kf_core.files.deep import eight_bit
-    from kf_core.files.figure import kernel_picture
+    from kf_core.files.figure import kernel_picture, kernels_picture
     from kf_core.physics.grid import informative_crop
 
     scale = job.settings.scale
@@ -161,7 +173,9 @@ def show(job: Job, picture: Picture, image: np.ndarray, kernel: np.ndarray) -> N
     profile = picture.profile if picture.pixels.ndim == 3 else None
     for kind, shown in (("plain", plain), ("result", made)):
         _save(shown, job.work / picture_name(job.photo, kind), "JPEG", quality=88, icc_profile=profile)
-    _save(Image.fromarray(kernel_picture(kernel, 96)), job.work / picture_name(job.photo, "kernel"), "PNG")
+    one, several = result.kernel, result.kernels
+    seen = kernel_picture(one, 96) if several is None else kernels_picture(several.kernels, 192)
+    _save(Image.fromarray(seen), job.work / picture_name(job.photo, "kernel"), "PNG")
 
 
 def picture_name(photo: str, kind: str) -> str:

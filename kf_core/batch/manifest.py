@@ -108,10 +108,12 @@ class Manifest:
         )
 
 
-def make_key(settings: Settings, kernel: bytes, ending: str, quality: int | None) -> str:
-    """Differs where the results would: by settings, bytes of a given or shared kernel, format and its quality."""
+def make_key(settings: Settings, kernel: bytes, ending: str, quality: int | None, seconds: float | None = None) -> str:
+    """Differs where the results would: by settings, bytes of a given or shared kernel, format and its quality, and the
+    seconds that a photo may take."""
     told = {name: value for name, value in settings.as_dict().items() if name not in WITHOUT_EFFECT}
-    text = json.dumps([told, hashlib.sha256(kernel).hexdigest() if kernel else None, ending, quality], sort_keys=True)
+    about = [told, hashlib.sha256(kernel).hexdigest() if kernel else None, ending, quality]
+    text = json.dumps(about + ([seconds] if seconds is not None else []), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

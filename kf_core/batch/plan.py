@@ -35,6 +35,7 @@ class Batch:
         quality: 1 to 100, of JPEG, WebP and AVIF.
         workers: processes on this computer; None: one for each graphics card, or one.
         cluster: the address of a Dask scheduler whose workers do the work instead.
+        seconds: about how long a photo may take on the computer that makes it; None: as long as it needs.
     """
 
     source: Path
@@ -47,6 +48,7 @@ class Batch:
     quality: int | None = None
     workers: int | None = None
     cluster: str | None = None
+    seconds: float | None = None
 
 
 def check_batch(batch: Batch) -> None:
@@ -67,6 +69,20 @@ def check_batch(batch: Batch) -> None:
         raise CannotWrite("The results would lie between the photos.", "Give another folder for the results.")
     if batch.kernel is not None and batch.shared:
         raise BadInput("A kernel is given, and one to be found for all photos.", "Choose one of the two.")
+    if batch.settings.varying.regions > 1 and (batch.shared or batch.kernel is not None):
+        which = "one kernel for all photos" if batch.shared else "a kernel that is given"
+        raise BadInput(
+            f"Blur that varies over the photo and {which} do not go together.",
+            "Let each photo have its own kernel, or leave out that its blur varies.",
+        )
+    if batch.settings.scale == 1:
+        from kf_core.same_size import check_same_size
+
+        check_same_size(batch.settings, batch.kernel is None)
+    if batch.seconds is not None:
+        from kf_core.pace import check_pace
+
+        check_pace(batch.seconds, batch.settings)
     if batch.cluster is not None and batch.workers is not None:
         raise BadInput("A cluster has its own workers.", "Leave out how many, or the cluster.")
     if batch.workers is not None and batch.workers < 1:

@@ -183,7 +183,7 @@ def make_job(batch: Batch, photo: str, result: str, work: Path, alive: Path, sha
     return Job(
         photo,
         result,
-        make_key(batch.settings, kernel, ending(photo, batch.form), quality),
+        make_key(batch.settings, kernel, ending(photo, batch.form), quality, batch.seconds),
         batch.source / photo,
         batch.output / result,
         work,
@@ -192,6 +192,7 @@ def make_job(batch: Batch, photo: str, result: str, work: Path, alive: Path, sha
         batch.kernel,
         shared,
         quality,
+        batch.seconds,
     )
 
 

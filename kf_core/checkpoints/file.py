@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kf_core.errors import BadPrior
+from kf_core.errors import BadPrior, reason
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -103,8 +103,7 @@ def _read(path: Path) -> bytes:
         hint = "Give the path of a .safetensors file, or 'bundled'."
         raise BadPrior(f"There is no prior checkpoint at {path}.", hint) from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadPrior(f"{path.name} could not be read: {reason}.", "Check its permissions.") from error
+        raise BadPrior(f"{path.name} could not be read: {reason(error)}.", "Check its permissions.") from error
     if len(content) > MAX_BYTES:
         raise BadPrior(f"{path.name} is larger than {MAX_BYTES >> 20} MiB, too large for a prior.", "Check the file.")
     return content

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kf_core.checkpoints.file import MAX_BYTES, WEIGHTS, read_checkpoint
-from kf_core.errors import BadInput, BadPrior, KernelFusionError, Unavailable
+from kf_core.errors import DISK_FULL, BadInput, BadPrior, KernelFusionError, Unavailable, reason
 from kf_core.progress import Monitor
 
 
@@ -124,9 +124,8 @@ def explained(error: Exception, wanted: OnHub) -> KernelFusionError:
     if status:
         return Unavailable(f"The Hub answered with the error {status} when asked for '{wanted}'.", "Try again later.")
     if isinstance(error, OSError) and error.errno:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        reason = "the disk is full" if full else os.strerror(error.errno).lower()
-        message = f"'{wanted}' could not be stored in '{constants.HF_HUB_CACHE}': {reason}."
+        why = "the disk is full" if error.errno in (*DISK_FULL, errno.EFBIG) else reason(error)
+        message = f"'{wanted}' could not be stored in '{constants.HF_HUB_CACHE}': {why}."
         return BadPrior(message, "Make room, check its permissions, or let HF_HOME name another folder for the cache.")
     if isinstance(error, errors.FileMetadataError):
         hint = "Check HF_ENDPOINT, and whether this network asks you to log in first."

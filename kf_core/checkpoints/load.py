@@ -41,9 +41,13 @@ def load_prior(source: str = "auto", device: str | torch.device = "auto", monito
         source: "bundled", "auto" (the published one if it can be had, else the bundled one), "ffdnet" (bundled too: no
             prior of patches, but quicker at making images once the kernel is known), a .safetensors file, or OWNER/NAME
             or OWNER/NAME@REVISION on the Hugging Face Hub.
+        device: "auto", "cpu", "cuda" or "mps".
         monitor: told of a download, which ends when the user wants to stop.
 
-    Raises BadInput, Cancelled, or Unavailable when the Hub cannot give it now.
+    Raises:
+        BadInput: there is no such prior, or it is damaged or not one.
+        Unavailable: the Hub cannot give it now.
+        Cancelled: the monitor was asked to stop.
 
     >>> load_prior("bundled", "cpu").network.config["channels"]
     64

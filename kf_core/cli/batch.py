@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from kf_core.cli.console import Device, ProgressLine, Quiet, Seed, announce, stop, warn
-from kf_core.cli.options import KernelSize, Overrides, Preset, Prior, Quality, Scale, make_settings
+from kf_core.cli.options import (
+    KernelSize,
+    Overrides,
+    Preset,
+    Prior,
+    Quality,
+    Scale,
+    Seconds,
+    Varying,
+    make_settings,
+)
 from kf_core.errors import KernelFusionError
 
 SHARED, PER_PHOTO = "shared", "per-photo"
@@ -29,6 +39,8 @@ def batch(
             help="Each photo's own, one found for all (same camera and lens), or a known one from a file.",
         ),
     ] = PER_PHOTO,
+    seconds: Seconds = None,
+    varying: Varying = False,
     kernel_size: KernelSize = None,
     prior: Prior = None,
     form: Annotated[
@@ -52,12 +64,14 @@ def batch(
     What is done already, with the same settings and of the same photo, is left as it is. A photo that cannot be used
     does not stop the others. kf-batch.csv and kf-batch.html between the results say how each went.
     """
-    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
+    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior, varying)
     with ProgressLine(quiet) as line:
         from kf_core.batch.plan import Batch
         from kf_core.batch.run import run_batch
 
-        asked = Batch(folder, output, settings, recursive, None, kernel == SHARED, form, quality, workers, cluster)
+        asked = Batch(
+            folder, output, settings, recursive, None, kernel == SHARED, form, quality, workers, cluster, seconds
+        )
         if kernel not in (SHARED, PER_PHOTO):
             from kf_core.cli.upscale import known_kernel
 

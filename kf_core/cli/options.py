@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kf_core.settings import PRESETS, Settings
+from kf_core.settings import MOST_REGIONS, PRESETS, Settings
 
 Photo = Annotated[
     Path, typer.Argument(metavar="PHOTO", help="The small photo: PNG, JPEG, TIFF, WebP, AVIF, HEIC, GIF, BMP or JP2.")
@@ -41,6 +41,13 @@ Quality = Annotated[
         min=1, max=100, help="Of a JPEG, WebP or AVIF.", show_default="95 as JPEG, 90 as AVIF, a WebP without loss"
     ),
 ]
+Seconds = Annotated[
+    float | None,
+    typer.Option(min=1, help="About how long a photo may take: a large one gets fewer passes, and loses a little."),
+]
+Varying = Annotated[
+    bool, typer.Option("--varying", help="Look for blur that varies over the photo, as of a camera that was turned.")
+]
 Centre = Annotated[
     bool,
     typer.Option(
@@ -58,9 +65,12 @@ def make_settings(
     device: str,
     overrides: list[str] | None,
     prior: str | None = None,
+    varying: bool = False,
 ) -> Settings:
     """The preset with the options on top. Raises BadInput."""
     settings = Settings.preset(preset, scale=scale, kernel_size=kernel_size, seed=seed, device=device)
     if prior is not None:
         settings = replace(settings, patches=replace(settings.patches, prior=prior))
+    if varying:
+        settings = replace(settings, varying=replace(settings.varying, regions=MOST_REGIONS))
     return settings.with_overrides(overrides) if overrides else settings

@@ -23,19 +23,19 @@ from kf_core.cli.options import (
     Prior,
     Quality,
     Scale,
+    Seconds,
+    Varying,
     make_settings,
 )
 from kf_core.enlarged import larger, times, visible
 from kf_core.errors import BadInput, Cancelled, CannotWrite
-from kf_core.settings import MOST_REGIONS
 
 if TYPE_CHECKING:
     import numpy as np
 
     from kf_core.files.outputs import Planned
     from kf_core.files.picture import Picture
-    from kf_core.pipeline import SuperResolution
-    from kf_core.settings import Settings
+    from kf_core.result import SuperResolution
 
 Strength = Annotated[
     float,
@@ -63,14 +63,8 @@ def upscale(
     ] = None,
     centre: Centre = True,
     strength: Strength = 1.0,
-    seconds: Annotated[
-        float | None,
-        typer.Option(min=1, help="About how long it may take: a large photo gets fewer passes, and loses a little."),
-    ] = None,
-    varying: Annotated[
-        bool,
-        typer.Option("--varying", help="Look for blur that varies over the photo, as of a camera that was turned."),
-    ] = False,
+    seconds: Seconds = None,
+    varying: Varying = False,
     save_kernel: Annotated[
         Path | None,
         typer.Option(
@@ -91,9 +85,7 @@ def upscale(
     quiet: Quiet = False,
 ) -> None:
     """Enlarges a photo 2, 3 or 4 times, together with the kernel that once shrank it; --scale 1 only sharpens it."""
-    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior)
-    if varying and settings.varying.regions == 1:
-        settings = replace(settings, varying=replace(settings.varying, regions=MOST_REGIONS))
+    settings = make_settings(preset, scale, kernel_size, seed, device, overrides, prior, varying)
     with contextlib.ExitStack() as until_written:
         with ProgressLine(quiet) as line:
             from kf_core.files import outputs
@@ -111,8 +103,11 @@ def upscale(
                 known, fitted = known_kernel(kernel, kernel_size, settings.scale, centre)
                 said += fitted
             if seconds:
-                settings, told_pace = paced(seconds, picture, settings, known is not None)
-                said += told_pace
+                from kf_core.pace import within
+
+                height, width = picture.pixels.shape[:2]
+                pace = within(seconds, width, height, settings, known is not None)
+                settings, said = pace.settings, said + pace.sentences
             planned = plan(picture, settings.scale, output, side_by_side, quality)
             kernel_map = (
                 save_kernel.with_name(f"{save_kernel.stem}_map.png")
@@ -182,21 +177,6 @@ def mix(
     announce(output)
 
 
-def paced(seconds: float, picture: Picture, settings: Settings, known: bool) -> tuple[Settings, tuple[str, ...]]:
-    """The settings that do the photo in that time, and what people should know of it."""
-    from kf_core.pace import within
-
-    height, width = picture.pixels.shape[:2]
-    pace = within(seconds, width, height, settings, known)
-    passes, usual = pace.settings.finish.steps, settings.finish.steps
-    said = []
-    if passes < usual:
-        said.append(f"{passes} passes in place of {usual}, for the time: the picture loses about {-pace.loss:.1f} dB.")
-    if pace.seconds > seconds:
-        said.append(f"Even so it takes about {pace.seconds:.0f} seconds on this computer.")
-    return pace.settings, tuple(said)
-
-
 def known_kernel(path: Path, size: int | None, scale: int, centre: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """(a kernel from a file as the engine takes it, what people should know of it). Raises BadKernel."""
     from kf_core.files.fit import fit_kernel
@@ -221,20 +201,11 @@ def plan(
 
 def mixed(photo: np.ndarray, image: np.ndarray, strength: float) -> np.ndarray:
     """`strength` of the image, the rest the plain bicubic enlargement of the photo."""
-    import numpy as np
-
     if strength >= 1:
         return image
-    import torch
+    from kf_core.adjust import weaken
 
-    from kf_core.physics.grid import bicubic
-
-    white = np.iinfo(photo.dtype).max
-    colour = photo.reshape(*photo.shape[:2], -1).transpose(2, 0, 1)[None].astype(np.float64) * (2 / white) - 1
-    plain = bicubic(torch.from_numpy(colour), *image.shape[:2])[0].numpy().transpose(1, 2, 0)
-    plain = ((plain + 1) * (white / 2)).reshape(*image.shape[:2], -1)
-    both = strength * image.reshape(*image.shape[:2], -1).astype(np.float64) + (1 - strength) * plain
-    return both.round().clip(0, white).astype(image.dtype).reshape(image.shape)
+    return weaken(image, photo, strength)
 
 
 def sheet(picture: Picture, result: SuperResolution, image: np.ndarray) -> Picture:

@@ -24,10 +24,10 @@ LONGEST = 512  # ... of which at most so many pixels each way are looked at
 
 
 class Prior(NamedTuple):
-    """A network that has learned already, and what a report says of it.
+    """A network that has learned what patches of photographs look like, and what a report says of it.
 
     Attributes:
-        network: frozen, on the device it is to be used on.
+        network: PD, the paper's patch diffusion network (A.2), or one in its place; frozen, on a device.
         about: its name, file, hash and architecture; "diffusion": the noise schedule it learned, where that is known.
     """
 

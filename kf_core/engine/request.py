@@ -33,8 +33,9 @@ JOB = {
     "reduce": YES_NO,
     "preview": YES_NO,
     "strength": NUMBER,
+    "seconds": NUMBER,
 }
-ESTIMATE = {"width": WHOLE, "height": WHOLE, "settings": OBJECT, "kernel_known": YES_NO}
+ESTIMATE = {"width": WHOLE, "height": WHOLE, "settings": OBJECT, "kernel_known": YES_NO, "seconds": NUMBER}
 
 
 class BadRequest(BadInput):
@@ -57,6 +58,8 @@ def check_job(message: Mapping[str, Any]) -> None:
         raise BadRequest("A preview needs a spot, and nothing else has one.", "Give both, or none of them.")
     if spot is not None:
         check(spot, SPOT, "spot.", needed=tuple(SPOT))
+    if message.get("seconds") is not None and task != "super_resolve":
+        raise BadRequest(f"The task '{task}' has no time to choose.", "Leave the field seconds out.")
     strength = message.get("strength")
     if strength is not None and not 0 <= strength <= 1:
         raise BadRequest(f"A strength of {strength} is not possible.", "Use a number from 0 to 1.")

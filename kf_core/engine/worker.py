@@ -96,6 +96,13 @@ class Job:
         layer = pixels.prepare(raw)
         for warning in layer.warnings:
             self.say("warning", message=warning)
+        said: tuple[str, ...] = ()
+        if message.get("seconds") is not None:
+            from kf_core.pace import within
+
+            height, width = layer.colour.shape[:2]
+            pace = within(message["seconds"], width, height, settings, kernel is not None)
+            settings, said = pace.settings, pace.sentences
         spot = message["spot"] if message.get("task") == "preview" else None
         self._check_room(raw.size * 4 * settings.scale**2)
 
@@ -108,7 +115,7 @@ class Job:
             else:
                 with kept(layer.colour, settings, kernel) as folder:
                     result = kf_core.super_resolve(layer.colour, settings, kernel=kernel, unfinished=folder, **told)
-        answer: dict[str, Any] = {"report": result.report}
+        answer: dict[str, Any] = {"report": result.report | ({"warnings": list(said)} if said else {})}
         if spot is not None:
             answer["approximate"] = result.approximate
             made = pictures(result, layer, spot, settings.scale, message.get("strength"), bool(message.get("reduce")))
@@ -136,12 +143,18 @@ class Job:
     def _estimate(self) -> None:
         from kf_core.engine import request
         from kf_core.estimate import estimate
+        from kf_core.pace import within
 
         message = self.message
         request.check_estimate(message)
         settings = make_settings(message.get("settings") or {})
-        known = bool(message.get("kernel_known"))
-        self.say("estimate", **estimate(message["width"], message["height"], settings, known))
+        size, known = (message["width"], message["height"]), bool(message.get("kernel_known"))
+        found: dict[str, Any] = {}
+        if message.get("seconds") is not None:
+            pace = within(message["seconds"], *size, settings, known)
+            settings = pace.settings
+            found = {"usual_seconds": pace.usual_seconds, "passes": pace.passes, "loss_db": abs(pace.loss)}
+        self.say("estimate", **estimate(*size, settings, known), **found)
 
     def _kernel(self, scale: int) -> Any:
         """The kernel that came with the job, on the grid of its scale; None without one. Raises BadInput."""

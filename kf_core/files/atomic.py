@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from kf_core.errors import CannotWrite
+from kf_core.errors import DISK_FULL, NOT_ALLOWED, CannotWrite, reason
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
@@ -74,12 +74,12 @@ def _check_target(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         return CannotWrite(f"'{path.name}' could not be written: the disk is full.", "Make room, or write elsewhere.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in NOT_ALLOWED:
         return CannotWrite(f"'{path.name}' may not be written to '{path.parent}'.", "Choose a folder of your own.")
     if error.errno == errno.ENAMETOOLONG:
         shown = path.name if len(path.name) < 60 else f"{path.name[:40]}…{path.suffix}"
         return CannotWrite(f"The name '{shown}' is too long for the disk.", "Give a shorter one.")
-    reason = (error.strerror or str(error)).lower()
-    return CannotWrite(f"'{path.name}' could not be written to '{path.parent}': {reason}.", "Write it somewhere else.")
+    message = f"'{path.name}' could not be written to '{path.parent}': {reason(error)}."
+    return CannotWrite(message, "Write it somewhere else.")

@@ -22,11 +22,13 @@ _SEGMENT = 65_500  # bytes of one note in a JPEG
 
 @dataclass(frozen=True)
 class Format:
-    """Attributes:
-    name: Pillow's.
-    largest_side: pixels.
-    transparency, deep, lossy, resolution: whether it can hold an alpha channel and 16 bits, and knows a quality and
-        dots per inch.
+    """What a format of pictures can hold.
+
+    Attributes:
+        name: Pillow's.
+        largest_side: pixels.
+        transparency, deep, lossy, resolution: whether it can hold an alpha channel and 16 bits, and knows a quality and
+            dots per inch.
     """
 
     name: str

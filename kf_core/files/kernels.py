@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kf_core.errors import BadKernel
+from kf_core.errors import BadKernel, reason
 from kf_core.files import matlab, png
 from kf_core.files.atomic import write_atomically
 from kf_core.files.figure import kernel_picture
@@ -90,8 +90,7 @@ def _read(path: Path, reader: Callable[[Path], list[np.ndarray]]) -> list[np.nda
     except BadKernel:
         raise
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadKernel(f"'{path.name}' could not be read: {reason}.", _HINT) from error
+        raise BadKernel(f"'{path.name}' could not be read: {reason(error)}.", _HINT) from error
     except Exception as error:  # a damaged file makes the readers raise nearly anything
         kind = {".npz": "numpy's archive", ".mat": "MATLAB's", ".txt": "text", ".csv": "text"}.get(path.suffix.lower())
         what = f"{kind} format" if kind else "numpy's format"

@@ -34,16 +34,18 @@ _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 
 @dataclass(frozen=True)
 class Layout:
-    """Attributes:
-    kind: "PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF", "HEIC", or None: no format known here.
-    bits: per colour.
-    size: (width, height) of a TIFF.
-    palette: its values are numbers of colours.
-    tags: the first directory of a TIFF.
-    white_is_zero: the values of a TIFF are those of a negative.
-    alpha: which sample is the transparency; None: none is.
-    premultiplied: the colours were multiplied with it.
-    extras: samples that are neither colour nor transparency.
+    """What the header of a picture says of how its pixels are stored.
+
+    Attributes:
+        kind: "PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000", "AVIF", "HEIC", or None: no format known here.
+        bits: per colour.
+        size: (width, height) of a TIFF.
+        palette: its values are numbers of colours.
+        tags: the first directory of a TIFF.
+        white_is_zero: the values of a TIFF are those of a negative.
+        alpha: which sample is the transparency; None: none is.
+        premultiplied: the colours were multiplied with it.
+        extras: samples that are neither colour nor transparency.
     """
 
     kind: str | None

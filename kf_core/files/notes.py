@@ -48,11 +48,13 @@ _EXIF_FIELDS = {"Description": 0x010E, "Title": 0x010E, "Software": 0x0131, "Aut
 
 @dataclass(frozen=True)
 class Notes:
-    """Attributes:
-    xmp: a packet of XMP, without an orientation other than upright.
-    iptc: the records of IPTC-IIM.
-    text: keywords and texts, as PNG has them; a comment of a JPEG or GIF is "Comment".
-    colour: the chunks of a PNG that say what its numbers mean; where these are there, no profile says otherwise.
+    """What a picture says of itself beside its pixels, its profile and its EXIF block.
+
+    Attributes:
+        xmp: a packet of XMP, without an orientation other than upright.
+        iptc: the records of IPTC-IIM.
+        text: keywords and texts, as PNG has them; a comment of a JPEG or GIF is "Comment".
+        colour: the chunks of a PNG that say what its numbers mean; where these are there, no profile says otherwise.
     """
 
     xmp: bytes | None = None

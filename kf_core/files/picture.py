@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kf_core.errors import BadInput, BadPicture
+from kf_core.errors import BadInput, BadPicture, reason
 from kf_core.files import icc
 from kf_core.files.atomic import check_writable_folder, write_atomically
 from kf_core.files.decode import decode, far_too_large, why_unreadable
@@ -26,10 +26,10 @@ class Picture:
     Attributes:
         pixels: (H, W) grey or (H, W, 3) RGB, uint8 or uint16.
         profile: the ICC colour profile, None: sRGB by convention.
-        dpi: horizontal and vertical resolution.
-        exif: an EXIF block without orientation; the pixels are upright.
-        alpha: (H, W) of the type of the pixels, 0 where one sees through it; None: opaque.
-        notes: XMP, IPTC, texts.
+        dpi: horizontal and vertical resolution in pixels per inch; None: not stated.
+        exif: an EXIF block without orientation, as the pixels are upright; None: none.
+        alpha: (H, W) of the dtype of the pixels, 0 where it is transparent, full where it is opaque; None: opaque.
+        notes: what else the file says of itself: XMP, IPTC, texts.
         warnings: sentences about what was left out when it was read.
     """
 
@@ -50,9 +50,10 @@ def read_picture(path: str | os.PathLike[str], *, transparency: bool = False) ->
     cameras) the photo itself is read.
 
     Args:
-        transparency: whether a picture that one can see through is wanted, with its `alpha`; else it is refused.
+        transparency: True: a picture with transparent parts is read, with its `alpha`; False: it is refused.
 
-    Raises BadInput for everything else.
+    Raises:
+        BadPicture: there is no such file, or it is damaged, too small, or of another kind; a BadInput.
 
     >>> import kf_core
     >>> from kf_core.examples import example
@@ -91,8 +92,12 @@ def write_picture(path: str | os.PathLike[str], picture: Picture, *, quality: in
     Args:
         quality: 1 to 100, of JPEG, AVIF, and of WebP, which then is no longer without loss.
 
-    Returns sentences about what the format could not hold. Raises BadInput when it cannot hold the picture, and
-    ValueError if the pixels are not uint8 or uint16 of shape (H, W) or (H, W, 3).
+    Returns:
+        Sentences about what the format could not hold, such as a colour profile or the second eight bits.
+
+    Raises:
+        BadInput: the format cannot hold the picture, or the file cannot be written there.
+        ValueError: the pixels are not uint8 or uint16 of shape (H, W) or (H, W, 3).
 
     >>> import kf_core, numpy as np
     >>> kf_core.write_picture("grey.png", kf_core.Picture(np.full((32, 48, 3), 128, np.uint8)))
@@ -131,5 +136,6 @@ def _open(path: Path) -> BinaryIO:
             raise BadPicture(f"'{path.name}' is empty.", "Copy it again from where it came from.")
         return open(path, "rb")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadPicture(f"'{path.name}' could not be read: {reason}.", "Check its name and permissions.") from error
+        raise BadPicture(
+            f"'{path.name}' could not be read: {reason(error)}.", "Check its name and permissions."
+        ) from error

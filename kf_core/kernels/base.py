@@ -67,9 +67,10 @@ class Estimate:
         candidates: the other kernels that were thought of, the best supported first.
         agreement: 0..1, mean cosine of what a network says of the photo turned and mirrored with the mean of that; None
             where no network was asked.
+        likeness: 0..1, the cosine that the kernel is expected to have with the true one; None where nobody knows.
         sharpening: share of the unsharp mask that was undone in the photo before.
         mean: at scale 1, pixels a side of the mean through which the photo is to be explained (same_size.py); 0: none.
-        blurred: at scale 1, 0..1, the share of the image to take; the rest is the photo.
+        blurred: at scale 1, 0..1, how surely the photo is blurred at all.
     """
 
     kernel: Tensor
@@ -80,6 +81,7 @@ class Estimate:
     weight: float | None = None
     candidates: tuple[Candidate, ...] = ()
     agreement: float | None = None
+    likeness: float | None = None
     sharpening: float = 0.0
     mean: int = 0
     blurred: float = 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,16 @@ from torch import Tensor
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey, BT.601
 Box = tuple[int, int, int, int]  # top, left, height, width
 LARGE, COARSE = 4_000_000, 4  # pixels of a picture in which crops are looked for on a grid of so many pixels
+
+
+def luma(image: Tensor, shares: Sequence[float] = LUMA) -> Tensor:
+    """The grey plane (..., H, W) of an RGB image (..., 3, H, W), in its own values: BT.601, full range.
+
+    Args:
+        shares: of red, green and blue.
+    """
+    weights = torch.tensor(shares, dtype=image.dtype, device=image.device)
+    return (image * weights[:, None, None]).sum(-3)
 
 
 def bicubic(lr: Tensor, height: int, width: int, limits: tuple[float, float] = (-1.0, 1.0)) -> Tensor:

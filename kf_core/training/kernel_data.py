@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kf_core.errors import BadInput
 from kf_core.files.picture import read_picture
-from kf_core.physics.grid import LUMA
+from kf_core.physics.grid import luma
 from kf_core.training.kernel_families import FAMILIES, SIZE, Family, random_kernels
 
 SCALE = 4
@@ -63,7 +63,7 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     full = np.iinfo(pixels.dtype).max
     values = pixels.astype(np.float32) * (255 / full)
     if values.ndim == 3:
-        values = values @ np.array(LUMA, dtype=np.float32)
+        values = luma(torch.from_numpy(values).permute(2, 0, 1)).numpy()
     return values.round().astype(np.uint8)
 
 

@@ -36,9 +36,11 @@ ERASED = 0.1  # a frequency is erased where a smaller share of its coefficients 
 
 @dataclass(frozen=True)
 class Compression:
-    """Attributes:
-    noise: standard deviation, in grey levels of 127.5 to a unit of a photo's pixels, of the error that JPEG left.
-    kept: (8, 8) bool, the frequencies of the DCT that it has not erased; None: all of them.
+    """What JPEG took from a photo.
+
+    Attributes:
+        noise: standard deviation, in grey levels of 127.5 to a unit of a photo's pixels, of the error that JPEG left.
+        kept: (8, 8) bool, the frequencies of the DCT that it has not erased; None: all of them.
     """
 
     noise: float = 0.0

@@ -22,6 +22,9 @@ from kf_core.physics.grid import bicubic, inner
 from kf_core.physics.varying import VaryingBlur
 from kf_core.trust.fitted import FITTED
 
+SAME_SIZE_SHARES = (0.35, 0.9)  # of the image in the result at scale 1, for ...
+SAME_SIZE_LIKENESS = (0.8, 0.87)  # ... kernels of such a likeness; in between, it rises. See benchmarks/same_size.py
+UNSURE = 0.8  # likeness of a kernel that is told to be one of several
 DRAWN_HINT = "With a kernel that you give, or a prior trained on text, it may become sharper."
 
 
@@ -38,14 +41,28 @@ def residual(lr: Tensor, image: Tensor, kernel: Tensor, scale: int, varying: Var
 
 
 def is_doubted(estimate: Estimate, doubt: bool) -> bool:
-    """Whether the image is to be mixed by `confidence_in`: where settings.doubt asks for it, and always at scale 1."""
+    """Whether the image is to be mixed by `share_in`: where settings.doubt asks for it, and always at scale 1."""
     return bool(estimate.mean) or (doubt and estimate.evidence is not None)
 
 
-def confidence_in(estimate: Estimate, unexplained: float) -> float:
+def confidence(estimate: Estimate, share: float) -> float:
+    """0..1: the cosine that the kernel is expected to have with the true one, less where its image is doubted.
+
+    Args:
+        share: as `share_in` has it. Of a kernel whose likeness nobody knows, it is the confidence.
+    """
+    if estimate.likeness is None:
+        return share
+    return estimate.likeness * (estimate.blurred if estimate.mean else share / FITTED.largest_share)
+
+
+def share_in(estimate: Estimate, unexplained: float) -> float:
     """0..1: how much of the image to take, if `unexplained` is its `residual`."""
     if estimate.mean:
-        return estimate.blurred
+        assert estimate.likeness is not None
+        (unsure, sure), (least, most) = SAME_SIZE_LIKENESS, SAME_SIZE_SHARES
+        believed = min(1.0, max(0.0, (estimate.likeness - unsure) / (sure - unsure)))
+        return min(estimate.blurred, least + (most - least) * believed)
     assert estimate.evidence is not None
     return share(unexplained, estimate.evidence, estimate.source)
 
@@ -68,22 +85,28 @@ def share(unexplained: float, evidence: Evidence, source: str) -> float:
     return min(FITTED.largest_share, max(0.0, clear)) * blurred * max(0.0, explained)
 
 
-def mix_with_bicubic(photo: Photo, image: Tensor, confidence: float) -> Tensor:
-    """`confidence` of the image (1, 3, H, W), and for the rest the bicubic enlargement of the photo."""
+def mix_with_bicubic(photo: Photo, image: Tensor, share: float) -> Tensor:
+    """`share` of the image (1, 3, H, W), and for the rest the bicubic enlargement of the photo."""
     height, width = image.shape[-2:]
-    return torch.lerp(bicubic(photo.as_shot, height, width, photo.limits), image, confidence)
+    return torch.lerp(bicubic(photo.as_shot, height, width, photo.limits), image, share)
 
 
-def sentence(confidence: float, source: str, name: str = "", drawn: bool = False) -> str:
-    """What to tell people. `name` is what the kernel is, "" for a shape without a name."""
-    if drawn:
-        return f"The photo looks like text or a drawing. {sentence(confidence, source, name)} {DRAWN_HINT}"
-    if confidence < 0.15:
+def sentence(share: float, estimate: Estimate) -> str:
+    """What to tell people of a kernel with so much of its image in the result."""
+    if estimate.evidence is not None and estimate.evidence.drawn:
+        return f"The photo looks like text or a drawing. {_supported(share, estimate)} {DRAWN_HINT}"
+    return _supported(share, estimate)
+
+
+def _supported(share: float, estimate: Estimate) -> str:
+    if share < 0.15:
         return "The photo does not tell what shrank it: the result is close to the plain enlargement."
-    kept = "" if confidence >= 0.5 else " The result is kept near the plain enlargement."
-    looks = f" It looks like {name}." if name else ""
-    if source == "simple":
+    kept = "" if share >= 0.5 or estimate.mean else " The result is kept near the plain enlargement."
+    looks = f" It looks like {estimate.name}." if estimate.name else ""
+    if estimate.source == "simple":
         return f"No recovered kernel is better supported by the photo than a simple one, which was used.{looks}{kept}"
-    if confidence >= 0.5:
-        return f"The kernel is well supported by the photo.{looks}"
-    return f"The kernel is supported by the photo in part.{looks}{kept}"
+    if share < 0.5:
+        return f"The kernel is supported by the photo in part.{looks}{kept}"
+    if estimate.likeness is not None and estimate.likeness < UNSURE:
+        return f"The photo supports this kernel, but others of its size would explain it nearly as well.{looks}"
+    return f"The kernel is well supported by the photo.{looks}"

@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from kf_core.kernels.base import Candidate, Estimate, Evidence
 from kf_core.kernels.simple import simple_kernels
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
-from kf_core.physics.grid import LUMA, cut, informative_crop, initial_guess, inner
+from kf_core.physics.grid import cut, informative_crop, initial_guess, inner, luma
 from kf_core.physics.kernel import matching_size, rebin_kernel
 from kf_core.physics.solve import fista
 from kf_core.progress import Monitor, preview
@@ -81,8 +80,7 @@ def choose_for_drawing(photo: Photo, estimate: Estimate, scale: int, monitor: Mo
 
 def grey_part(photo: Photo) -> Tensor:
     """The most telling part (1, 1, h, w) of a photo in grey, its ink and its paper at 0 and 1."""
-    part = cut(photo.pixels, informative_crop(photo.pixels, SIDE))
-    grey = (part * torch.tensor(LUMA, device=part.device)[:, None, None]).sum(1, keepdim=True)
+    grey = luma(cut(photo.pixels, informative_crop(photo.pixels, SIDE)))[:, None]
     low, high = grey.quantile(ENDS[0]), grey.quantile(ENDS[1])
     return (grey - low) / (high - low).clamp_min(1e-3)
 

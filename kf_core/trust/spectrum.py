@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from kf_core.physics.grid import LUMA
+from kf_core.physics.grid import LUMA, luma
 from kf_core.progress import Monitor
 
 POWERS = [1 + i / 4 for i in range(15)]  # p; natural photographs are near 2, out-of-focus ones above
@@ -35,7 +35,7 @@ FEWEST = 64  # frequencies to judge by
 
 def grey_plane(photo: Tensor, colours: Sequence[float] = LUMA) -> Tensor:
     """One plane (h, w) float64 of a photo (1, 3, h, w) in [-1, 1], in grey levels about 0."""
-    return sum(share * plane for share, plane in zip(colours, photo[0].detach().cpu().double(), strict=True)) * 127.5
+    return luma(photo[0].detach().cpu().double(), colours) * 127.5
 
 
 class Judge(Protocol):

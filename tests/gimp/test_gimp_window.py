@@ -74,6 +74,9 @@ def test_what_a_run_takes_is_said_before_it_and_a_smaller_one_is_offered(seen):
     assert warning in colours(home / "warned.png")  # the slowest preset, with a button that leads to ...
     assert warning not in colours(home / "smaller.png")
     assert warning not in colours(home / "dialog_alone.png")
+    # So many passes that the run would take hours, until a time is chosen, which the results below were made in.
+    assert warning in colours(home / "endless.png")
+    assert warning not in colours(home / "details.png")
 
 
 def test_help_is_the_guide(seen):

@@ -29,9 +29,11 @@ def test_every_button_is_a_documented_endpoint(client):
     assert buttons | {f"/example_{name}" for name in examples.names()} == set(endpoints)
     parameters = {p["parameter_name"]: p for p in endpoints["/super_resolve"]["parameters"]}
     asked = {"photo", "scale", "quality", "kernel_size", "seed", "prior", "kernel_file", "paper", "part", "strength"}
+    asked |= {"seconds", "varying"}
     assert set(parameters) == asked
     assert all(parameter["python_type"]["description"] for parameter in parameters.values())  # what each means
     assert not parameters["photo"]["parameter_has_default"] and parameters["scale"]["parameter_default"] == 4
+    assert parameters["seconds"]["parameter_default"] == 0 and parameters["varying"]["parameter_default"] is False
 
 
 def test_about_says_the_limits_of_this_page_and_nothing_untrue(server, client):
@@ -78,6 +80,14 @@ def test_progress_can_be_followed(client, photo):
         if "aria-valuenow" in view
     ]
     assert percents and percents == sorted(percents) and "Done." in views[-1]
+
+
+def test_a_time_is_kept_to_and_blur_that_varies_is_looked_for(slow, photo):
+    """With more passes than anybody waits for: without the time it would not end."""
+    outputs = slow.predict(photo=send(photo()), scale=2, seconds=1.5, varying=True, api_name="/super_resolve")
+    said = json.loads(Path(outputs[3]).read_text())
+    assert 2 <= said["settings"]["finish"]["steps"] <= 14 and said["settings"]["varying"]["regions"] == 4
+    assert "passes in place of 100000" in outputs[4] and "too small" in outputs[4]  # of the photo, to have regions
 
 
 def test_a_known_kernel_only_restores(client, photo, tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 from web_steps import contrast, picture_size, run, upload, wait_until
 
+import kf_core
 from web_demo import examples, runner
 
 
@@ -81,6 +83,38 @@ def forecast(page, size):
     """The words beside Run, once they are about a photo of that size."""
     page.wait_for_selector(f"#kf-forecast :text('{size} to')")
     return page.inner_text("#kf-forecast")
+
+
+def test_the_time_is_chosen_and_blur_that_varies_is_seen(visit, slow_server, photo, monkeypatch):
+    """Without a time its runs do not end; the map is that of a larger photo than this page takes."""
+    service = slow_server.app.web_service
+    fast = service.settings("fast", 4, 0, 0)
+    assert "loses about 0.4 dB" in service.forecast(3000, 2000, fast, False, 60)
+    assert "dB" not in service.forecast(3000, 2000, fast)
+    made = kf_core.super_resolve
+
+    def super_resolve(pixels, settings, **more):
+        result = made(pixels, settings, **more)
+        regions = {"kernels": {"kernels": np.stack([result.kernel, result.kernel])[None].tolist()}}
+        result.report["regions"] = {**result.report["regions"], **regions}
+        return result
+
+    monkeypatch.setattr(kf_core, "super_resolve", super_resolve)
+    page = visit(slow_server)
+    upload(page, photo())
+    page.get_by_label("2x", exact=True).check()
+    page.wait_for_selector("#kf-forecast :text-matches('hours', 'i')")
+    page.get_by_label("20 seconds").check()
+    page.wait_for_selector("#kf-forecast :text-matches('second', 'i')")
+    assert not page.locator("#kf-map").is_visible()
+    page.get_by_role("button", name="Advanced").click()
+    page.locator("#kf-varying input").check()
+    run(page)
+    page.wait_for_selector("#kf-live :text('Done.')")
+    width, height = picture_size(page, "#kf-map img")
+    assert width > 1.5 * height and page.locator("#kf-map").is_visible()
+    assert page.locator("#kf-more").is_disabled()  # there is no one kernel to make more with
+    assert not page.wrong
 
 
 def test_of_a_large_photo_a_part_is_framed_and_run(visit, server, photo):

@@ -111,6 +111,23 @@ def test_the_files_of_a_result_are_the_engine_s_own(finished, tmp_path):
     assert before.shape == after.shape == (80, 96, 3) and before.dtype == after.dtype == np.uint8
 
 
+def test_the_kernels_of_regions_are_a_picture_and_in_the_archive(finished, tmp_path):
+    import zipfile
+
+    outcome, photo = finished[-1].result, kf_core.Picture(job().pixels)
+    taps = np.zeros((2, 3, 12, 12))
+    taps[0, 0, 6, 6] = taps[1, 2, 6, 6] = 1
+    varies = {"rows": 2, "columns": 3, "sentence": "The blur varies.", "kernels": {"kernels": taps.tolist()}}
+    varying = SimpleNamespace(**{**vars(outcome), "report": {**outcome.report, "regions": varies}})
+    files = results.write_result(tmp_path, "a.png", photo, varying, 2)
+    seen = kf_core.read_picture(files.map, transparency=True).pixels
+    ink = np.argwhere(seen.max(2) > 240)  # the brightest taps alone
+    assert {tuple(place) for place in ink * (2, 3) // seen.shape[:2]} == {(0, 0), (1, 2)}
+    assert files.map.name in zipfile.ZipFile(files.everything).namelist()
+    assert "The blur varies." in verdict(varying.report)
+    assert results.write_result(tmp_path, "b.png", photo, outcome, 2).map is None
+
+
 def test_a_16_bit_result_is_handed_out_whole_and_shown_in_8(tmp_path):
     photo = kf_core.Picture(job(bits=16).pixels)
     image = np.random.default_rng(3).integers(0, 65535, (80, 96, 3)).astype(np.uint16)

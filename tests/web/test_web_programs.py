@@ -70,6 +70,7 @@ def test_every_tool_takes_every_argument_over_mcp(server, photo, tmp_path):
     rows = np.zeros((24, 24))
     rows[8:12, 8:12] = 1
     usual = {"scale": 2, "quality": "fast", "kernel_size": 12, "seed": 5, "prior": "", "paper": False, "strength": 50}
+    usual |= {"seconds": 60, "varying": True}
     calls = [
         ("super_resolve", {"photo": large, **usual, "part": "best"}),
         ("super_resolve", {"photo": small, "scale": 3, "kernel_file": data_url(tmp_path / "k.csv", "text/csv")}),
@@ -111,6 +112,9 @@ WRONG = [
     ({"prior": "x"}, "prior", "does not name a prior"),
     ({"part": "x"}, "part", "is not a part"),
     ({"strength": 300}, "strength", "from 0 to 100"),
+    ({"seconds": -5}, "seconds", "makes no sense"),
+    ({"seconds": 60, "paper": True}, "seconds", "The time cannot be chosen"),
+    ({"varying": True, "paper": True}, "varying", "one kernel for the whole photo"),
     ({"photo": None}, "photo", "no photo yet"),
 ]
 
@@ -119,7 +123,8 @@ WRONG = [
 def test_over_http_the_sentence_stands_beside_the_argument(server, photo, change, name, sentence):
     given = {"path": uploaded(server, photo()), "meta": {"_type": "gradio.FileData"}}
     values = {"photo": given, "scale": 2, "quality": "fast", "kernel_size": 0, "seed": 0, "prior": ""}
-    values |= {"kernel_file": None, "paper": False, "part": "", "strength": 100, **change}
+    values |= {"kernel_file": None, "paper": False, "part": "", "strength": 100, "seconds": 0, "varying": False}
+    values |= change
     answer = httpx.post(f"{server.url}gradio_api/call/super_resolve", json={"data": list(values.values())}, timeout=60)
     assert answer.status_code == 422
     said = {each["parameter_name"]: each["message"] for each in answer.json()["detail"] if not each["is_valid"]}

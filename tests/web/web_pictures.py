@@ -23,6 +23,7 @@ from web_demo import runner
 
 def take(page, path):
     page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")  # also what is far below
     page.wait_for_function("[...document.images].every((image) => image.complete)")
     page.screenshot(path=path, full_page=True)
 

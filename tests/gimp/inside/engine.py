@@ -1,5 +1,6 @@
 """The filter with the project's own engine, at a setting that takes seconds."""
 
+import json
 import os
 import signal
 import threading
@@ -11,9 +12,11 @@ from gi.repository import Gimp
 from kit import (
     HEIGHT,
     HOME,
+    TINY,
     WIDTH,
     Pixels,
     call,
+    close,
     equal,
     expect,
     make,
@@ -113,6 +116,27 @@ def check_a_kernel_is_used_again_on_another_photo_at_another_scale():
     equal(done.image.get_layers()[0].get_name(), "Kernel 24 × 24 (given)", "the name of the kernel")
     resembles(Pixels(done.layer), Pixels(photo), 4)
     expect(time.monotonic() - begun < 60, "it was recovered once more")
+
+
+def check_a_time_is_kept_and_blur_that_varies_has_a_map():
+    """With more passes than anybody waits for, and a threshold that any difference between regions passes."""
+    image, layer = make("U16_NON_LINEAR", width=150, height=60)
+    endless = f"{TINY} finish.steps=100000 varying.least_side=96 varying.threshold=0"
+    asked = {"advanced": endless, "seconds": 1, "varying": True, "add_kernel": True}
+    done = succeeded(call(image, [layer], engine="", **asked))
+    comment = bytes(done.layer.get_parasite("gimp-comment").get_data()).decode()
+    expect("passes in place of 100000" in comment and "it has 1 x 2 kernels" in comment, comment)
+    names = [each.get_name() for each in done.image.get_layers()]
+    equal(names[1:], ["Map of kernels, 1 × 2", "photo"], "the layers below the kernel's")
+    shades, side = Pixels(done.image.get_layers()[1]), done.image.get_height() // (2 * 27)
+    equal((shades.width, shades.height), (27 * side, 14 * side), "the size of the map")
+    close(shades.at(13 * side, 5 * side), [0.375] * 3, 0.01, "the line between the kernels")
+    brightest = [
+        max(shades.at(x * side, y * side)[0] for x in range(at, at + 12) for y in range(1, 13)) for at in (1, 14)
+    ]
+    expect(max(brightest) > 0.99 and min(brightest) > 0.4, f"the kernels are {brightest} bright")
+    told = json.loads(bytes(done.layer.get_parasite("kernelfusion-report").get_data()).decode())
+    expect("kernels" not in told["regions"] and told["regions"]["columns"] == 2, "the report on the layer")
 
 
 def check_no_strength_is_the_plain_enlargement():

@@ -37,12 +37,15 @@ def check_values_out_of_range():
         ("kernel_size", 97),
         ("kernel_size", -1),
         ("seed", -5),
+        ("seconds", -60),
         ("preset", "quick"),
         ("use", "everything"),
         ("result", "a-cake"),
         ("device", "tpu"),
     ):
         refused(image, [layer], str(value), status="calling-error", **{name: value})
+    for name, value, words in (("scale", 1, "same size"), ("kernel", "last", "known"), ("preset", "paper", "'paper'")):
+        refused(image, [layer], "Blur that varies", words, status="calling-error", varying=True, **{name: value})
 
 
 def check_no_layer_and_what_is_no_layer():

@@ -14,6 +14,7 @@ from kit import (
     equal,
     expect,
     halved_and_enlarged,
+    job,
     make,
     pattern,
     put,
@@ -224,7 +225,10 @@ def check_all_selected_layers():
         equal(len(done.image.get_selected_layers()), 2, "the selected layers")
         done.image.delete()
 
-    succeeded(call(image, [high, low], result="new-layer"))
+    expect("seconds" not in job(), "a time is asked for although none was chosen")
+    succeeded(call(image, [high, low], result="new-layer", seconds=91))
+    share = WIDTH * HEIGHT / (90 * 80 + WIDTH * HEIGHT)
+    close([job()["seconds"]], [91 * share], 0.1, "the time of the upper, which is made last")
     names = [layer.get_name() for layer in image.get_layers()]
     equal(names, ["not selected", "high ×2", "high", "photo ×2", "photo"], "the layers")
     succeeded(call(image, [high, low], result="same-size"))
@@ -280,6 +284,7 @@ def check_arguments_are_documented():
     procedure = Gimp.get_pdb().lookup_procedure("plug-in-kernelfusion")
     names = {argument.name for argument in procedure.get_arguments()}
     wanted = {"scale", "preset", "kernel-size", "use", "result", "add-kernel", "seed", "device", "engine", "advanced"}
+    wanted |= {"seconds", "varying"}
     equal(wanted - names, set(), "what is missing")
     for argument in procedure.get_arguments():
         expect(

@@ -75,7 +75,14 @@ def drive(seconds, advanced):
     if advanced:
         key("alt+d")
         time.sleep(0.7)
-        type_into("n", advanced)
+        # More passes than anybody waits for: then the time can be chosen, and the runs below keep to it.
+        type_into("n", f"{advanced} finish.steps=100000")
+        wait(lambda: has_colour(dialog, WARNING), 20, "the warning of so many passes")
+        time.sleep(0.5)
+        picture("endless.png", dialog)
+        choose("m", 1)
+        wait(lambda: not has_colour(dialog, WARNING), 20, "the estimate for the chosen time")
+        time.sleep(0.5)
         picture("details.png", dialog)
     tell(dialog="shown", title=before)
     key("alt+o")
