@@ -37,7 +37,7 @@ from kf_core.trust.noise import noise_level
 
 MEANS = (4, 2)  # pixels a side, the widest first
 WIDE = 7.0  # square pixels: with less variance, the kernel fits what the network sees through the narrower mean
-SHARP, BLURRED = 0.5, 0.85  # square pixels of variance: the photo stays as it is below, and a share of 1 would be above
+SHARP, BLURRED = 0.5, 1.8  # square pixels of variance: the photo stays as it is below, and is surely blurred above
 RIDGE = 0.01
 ITERATIONS = 300
 

@@ -17,8 +17,8 @@ from benchmarks.rivals.plain import bicubic
 from kf_core.physics.kernel import centre
 
 LEVELS, ROUNDS = (0.25, 0.35, 0.5, 0.71, 1.0), 5
-SPARSITY, SMALLEST, RIDGE = 0.004, 0.002, 2.0
-DECONVOLUTION, BORDER = 0.002, 40
+SPARSITY, SMALLEST, RIDGE = 0.002, 0.002, 2.0
+DECONVOLUTION, BORDER = 0.5, 40
 
 
 def sparse_gradients(lr: np.ndarray, scale: int) -> Outcome:
