@@ -103,7 +103,7 @@ def test_the_time_is_chosen_and_blur_that_varies_is_seen(visit, slow_server, pho
     page = visit(slow_server)
     upload(page, photo())
     page.get_by_label("2x", exact=True).check()
-    page.wait_for_selector("#kf-forecast :text-matches('hours', 'i')")
+    page.wait_for_selector("#kf-forecast :text-matches('minutes|hour', 'i')")
     page.get_by_label("20 seconds").check()
     page.wait_for_selector("#kf-forecast :text-matches('second', 'i')")
     assert not page.locator("#kf-map").is_visible()
