@@ -16,10 +16,9 @@ demo: .venv/.installed
 	$(BIN)/kf upscale kf_core/examples/hats_ring.png --scale 4 --preset fast -o demo/result.png --force \
 		--side-by-side demo/side_by_side.png --save-kernel demo/kernel.npy --report demo/report.json
 
-# Three processes for two cores, as half of the time one of them waits for a browser, for GIMP or for an engine. Each
-# computes on one thread: threads of several on the same cores wait for each other more than they do.
+# Two processes, each computing on one thread: threads of both on the same two cores wait for each other more than they do.
 test: lint gimp-testbed chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint
 	$(BIN)/python -m pytest -q -m "not slow" --ignore=tests/gimp --ignore=tests/web

@@ -126,7 +126,7 @@ def test_a_preview_takes_seconds_and_the_dialog_goes_on(spot):
     """That it goes on, that the strength is followed, and that OK ends a preview, is waited for in the script."""
     _, what = spot
     assert what["changes"]
-    assert what["seconds"] < 60  # on a busy machine, the start of the engine included; a run takes minutes
+    assert 0 < what["seconds"] < SECONDS  # the start of the engine included; a run takes minutes
 
 
 def test_the_frame_chooses_the_spot_of_the_preview(spot):
