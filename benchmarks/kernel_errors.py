@@ -28,9 +28,8 @@ from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.files.atomic import write_atomically
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
-from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, wiener_mismatch
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement, to_array, to_tensor
 from kf_core.progress import Monitor
 from kf_core.restore.diffpir import restore
 from kf_core.run import Run
@@ -82,7 +81,7 @@ def main() -> None:
     for index in chosen.cases:
         case = split.case(index, SIDE)
         lr, truth = to_tensor(case.lr), torch.from_numpy(case.kernel)
-        baseline = psnr(to_array(bicubic(lr, *case.hr.shape[:2]), case.hr), case.hr)
+        baseline = psnr(bicubic_enlargement(case.lr, *case.hr.shape[:2]), case.hr)
         for name, spoil in ERRORS.items():
             kernel, row = spoil(truth), {}
             for weight in WEIGHTS:

@@ -21,8 +21,7 @@ from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
-from kf_core.physics.grid import bicubic
-from kf_core.pixels import to_array, to_tensor
+from kf_core.pixels import bicubic_enlargement, to_array, to_tensor
 from kf_core.progress import Monitor
 from kf_core.restore.diffpir import restore
 from kf_core.run import Run
@@ -48,7 +47,7 @@ def main() -> None:
             for index in chosen.cases:
                 case = split.case(index, chosen.side)
                 lr, kernel = to_tensor(case.lr), torch.from_numpy(case.kernel)
-                plain = psnr(to_array(bicubic(lr, *case.hr.shape[:2]), case.hr), case.hr)
+                plain = psnr(bicubic_enlargement(case.lr, *case.hr.shape[:2]), case.hr)
                 row = []
                 for weight in (finish.prior_weight_known, finish.prior_weight_recovered):
                     run = Run(cpu, torch.Generator().manual_seed(0), Monitor())

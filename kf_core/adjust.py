@@ -24,8 +24,10 @@ def kernel_at(kernel: np.ndarray, scale: int, target: int) -> np.ndarray:
 def weaken(image: np.ndarray, photo: np.ndarray, strength: float) -> np.ndarray:
     """`strength` of the image (H s, W s) or (H s, W s, 3), 0 to 1, and for the rest the bicubic enlargement.
 
-    Photo and image are of one dtype, float in [0, 1], uint8 or uint16; so is what comes back.
+    Photo and image are of one dtype, float in [0, 1], uint8 or uint16; so is what comes back. At 1 it is the image.
     """
+    if strength >= 1:
+        return image
     (height, width), limits = image.shape[:2], value_range(photo)
     if photo.dtype in WHITE:
         photo = photo.astype(np.float64)

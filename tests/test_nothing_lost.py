@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import kf_core
-from kf_core.cli.upscale import mixed
+from kf_core.adjust import weaken
 from kf_core.errors import CannotWrite
 from kf_core.files import encode, outputs, picture
 from kf_core.files.kernels import read_kernel
@@ -251,7 +251,7 @@ def test_mix_gives_the_same_without_a_new_run(kf, photo):
     assert kf.engine.calls == calls and np.array_equal(read_picture(mixed_file).pixels, read_picture(half).pixels)
     assert read_picture(mixed_file).dpi == pytest.approx((288, 288), rel=1e-2)
     assert kf("mix", large, photo, "-o", photo.with_name("x.png")).status == 2 and "not 'large.png' enlarged" in kf.err
-    assert np.array_equal(mixed(pixels(), pixels(160, 144), 1.0), pixels(160, 144))
+    assert np.array_equal(weaken(pixels(160, 144), pixels(), 1.0), pixels(160, 144))
 
 
 def test_a_name_is_only_tried_and_not_left_behind(tmp_path):

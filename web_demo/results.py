@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 import kf_core
-from kf_core.cli.upscale import mixed
+from kf_core.adjust import weaken
 from kf_core.enlarged import larger, visible
 from kf_core.files.deep import eight_bit
 from kf_core.files.kernels import write_kernel
@@ -64,7 +64,7 @@ def enlarged(picture: kf_core.Picture, image: np.ndarray, strength: float = 1.0)
     colour, alpha = visible(picture)
     scale = image.shape[0] // picture.pixels.shape[0]
     dpi = (picture.dpi[0] * scale, picture.dpi[1] * scale) if picture.dpi else None
-    return kf_core.Picture(mixed(colour, image, strength), picture.profile, dpi, None, larger(alpha, image))
+    return kf_core.Picture(weaken(image, colour, strength), picture.profile, dpi, None, larger(alpha, image))
 
 
 def write_photo(folder: Path, name: str, picture: kf_core.Picture, scale: int, form: str = "PNG") -> Path:

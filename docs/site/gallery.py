@@ -28,9 +28,8 @@ from kf_core.files.atomic import write_atomically  # noqa: E402
 from kf_core.files.figure import contact_sheet  # noqa: E402
 from kf_core.kernels.simple import simple_kernels  # noqa: E402
 from kf_core.physics.blur import UniformBlur  # noqa: E402
-from kf_core.physics.grid import bicubic  # noqa: E402
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel  # noqa: E402
-from kf_core.pixels import to_array, to_tensor  # noqa: E402
+from kf_core.pixels import bicubic_enlargement  # noqa: E402
 from kf_core.scores import psnr  # noqa: E402
 
 SCALE, SIZE = 4, 24
@@ -73,7 +72,7 @@ def shrunk(sharp: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def plain(small: np.ndarray) -> np.ndarray:
-    return to_array(bicubic(to_tensor(small), *(side * SCALE for side in small.shape[:2])), small)
+    return bicubic_enlargement(small, *(side * SCALE for side in small.shape[:2]))
 
 
 def gain(image: np.ndarray, truth: np.ndarray, small: np.ndarray) -> float:

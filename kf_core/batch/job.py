@@ -22,7 +22,7 @@ from kf_core.unfinished import forget
 if TYPE_CHECKING:
     from kf_core.batch.shared_kernel import SharedKernel
     from kf_core.files.picture import Picture
-    from kf_core.pipeline import SuperResolution
+    from kf_core.result import SuperResolution
 
 SECONDS_BETWEEN_LOOKS = 1.0  # at whether the batch goes on
 SHOWN = 320  # pixels per side of the part of a result that the contact sheet shows

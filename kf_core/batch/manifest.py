@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kf_core.errors import CannotWrite
+from kf_core.errors import CannotWrite, reason
 from kf_core.settings import Settings
 
 STARTED, DONE, FAILED, STOPPED = "started", "done", "failed", "stopped"
@@ -101,9 +101,8 @@ class Manifest:
             raise self._trouble(error) from error
 
     def _trouble(self, error: OSError) -> CannotWrite:
-        reason = (error.strerror or str(error)).lower()
         return CannotWrite(
-            f"What is done cannot be remembered in '{self._path}': {reason}.",
+            f"What is done cannot be remembered in '{self._path}': {reason(error)}.",
             "Make room there, or choose another folder for the results.",
         )
 

@@ -16,7 +16,7 @@ from kf_core.batch.manifest import FAILED, STARTED, STOPPED, Entry, Manifest, ma
 from kf_core.batch.plan import Batch, check_batch, check_room, ending, name_results
 from kf_core.batch.sheet import write_page, write_table
 from kf_core.batch.sources import MANIFEST, WORK, Found, find_photos
-from kf_core.errors import AlreadyThere, BadInput, Cancelled, CannotWrite
+from kf_core.errors import AlreadyThere, BadInput, Cancelled, CannotWrite, reason
 from kf_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ def make_folder(folder: Path, told: Path, hint: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise CannotWrite(f"The folder '{told}' cannot be made: {reason}.", hint) from error
+        raise CannotWrite(f"The folder '{told}' cannot be made: {reason(error)}.", hint) from error
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kf_core.errors import reason
+
 SUFFIXES = frozenset(  # of all formats that read_picture knows
     (".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif", ".hif", ".gif", ".bmp")
     + (".jp2", ".j2k", ".jpx")
@@ -46,8 +48,7 @@ def find_photos(folder: Path, output: Path, recursive: bool) -> Found:
             with os.scandir(folder / inside) as listing:
                 entries = sorted((each for each in listing if not each.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            notes.append(f"The folder '{inside or folder.name}' could not be read and was left out: {reason}.")
+            notes.append(f"The folder '{inside or folder.name}' could not be read and was left out: {reason(error)}.")
             continue
         folders = []
         for entry in entries:

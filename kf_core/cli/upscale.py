@@ -124,10 +124,12 @@ def upscale(
         if stop():  # asked for after the engine's last look
             raise Cancelled()
 
+        from kf_core.adjust import weaken
+
         told = dict(result.report) | ({"strength": strength} if strength < 1 else {})
         if said:
             told["warnings"] = [*told.get("warnings", ()), *said]
-        image = mixed(picture.pixels, result.image, strength)
+        image = weaken(result.image, picture.pixels, strength)
         resolution = (dpi, dpi) if dpi else times(picture.dpi, settings.scale)
         finished = replace(picture, pixels=image, dpi=resolution, alpha=larger(hidden, image), warnings=())
         jobs = outputs.Jobs()
@@ -163,6 +165,7 @@ def mix(
     force: Force = False,
 ) -> None:
     """Mixes a result with the plain enlargement of its photo, without a new run."""
+    from kf_core.adjust import weaken
     from kf_core.files import outputs
     from kf_core.files.picture import read_picture, write_picture
 
@@ -172,7 +175,7 @@ def mix(
         raise BadInput(f"'{large.name}' is not '{photo.name}' enlarged.", "Give the photo and what was made of it.")
     planned = plan(small, scale, output, None, quality)
     outputs.check_outputs([photo, large], [], replace=force, planned=planned)
-    image = mixed(small.pixels, result.pixels, strength)
+    image = weaken(result.pixels, small.pixels, strength)
     warn(*small.warnings, *write_picture(output, replace(result, pixels=image), quality=quality))
     announce(output)
 
@@ -197,15 +200,6 @@ def plan(
     if side_by_side:
         planned.append(Planned(side_by_side, sheet_size(*planned[0].size)))
     return planned
-
-
-def mixed(photo: np.ndarray, image: np.ndarray, strength: float) -> np.ndarray:
-    """`strength` of the image, the rest the plain bicubic enlargement of the photo."""
-    if strength >= 1:
-        return image
-    from kf_core.adjust import weaken
-
-    return weaken(image, photo, strength)
 
 
 def sheet(picture: Picture, result: SuperResolution, image: np.ndarray) -> Picture:

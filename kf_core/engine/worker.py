@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kf_core.engine.places import device_lock
+from kf_core.errors import DISK_FULL, NOT_ALLOWED, reason
 
 SECONDS_BETWEEN_PROGRESS = 0.1
 SECONDS_BETWEEN_PREVIEWS = 2.0
@@ -258,12 +259,12 @@ def make_settings(wanted: dict[str, Any]) -> Any:
 def disk_trouble(error: OSError, folder: Path) -> dict[str, str]:
     """Message and hint for a file that could not be read or written; `folder` where the error names no file."""
     where = Path(error.filename).parent if isinstance(error.filename, str) else folder
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL:
         return {"message": "The disk is full.", "hint": f"Make room in {where}."}
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in NOT_ALLOWED:
         return {"message": f"The folder {where} may not be written to.", "hint": "Change its permissions."}
-    why = (error.strerror or str(error)).lower()
-    return {"message": f"The pixels could not be passed on in {where}: {why}.", "hint": "Look at that folder."}
+    message = f"The pixels could not be passed on in {where}: {reason(error)}."
+    return {"message": message, "hint": "Look at that folder."}
 
 
 def die_with_parent() -> None:
