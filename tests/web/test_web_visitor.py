@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from io import BytesIO
 
 import pytest
 from PIL import Image
-from web_steps import connect, contrast, has_colour, picture_size, run, send, upload, wait_until
+from web_steps import WAIT, connect, contrast, has_colour, picture_size, run, send, upload, wait_until
 
+import kf_core
 from web_demo import examples, runner
 
 needs_example = pytest.mark.skipif(not examples.names(), reason="no example is there: python -m web_demo.make_cached")
@@ -55,22 +57,23 @@ def test_a_new_photo_takes_the_old_result_away(visit, server, photo):
 
 
 @needs_example
-def test_a_late_run_leaves_the_example_alone_and_can_be_brought_back(visit, server, photo):
-    page = visit(server)
+def test_a_late_run_leaves_the_example_alone_and_can_be_brought_back(visit, server, photo, monkeypatch):
+    chosen, super_resolve = threading.Event(), kf_core.super_resolve
+
+    def late(*args, **kwargs):
+        assert chosen.wait(WAIT / 1000)
+        return super_resolve(*args, **kwargs)
+
+    monkeypatch.setattr(kf_core, "super_resolve", late)  # this page is served by this process
+    page, name = visit(server), examples.names()[-1]
     upload(page, photo("mine.png"))
-    page.get_by_label("2x", exact=True).check()
-    page.evaluate(  # a visitor's second click, a moment later: this script's own could come when the run is done
-        """title => {
-            const examples = [...document.querySelectorAll(".kf-examples button")];
-            const example = examples.find(button => button.innerText.trim() === title);
-            document.querySelector("#kf-run").click();
-            setTimeout(() => example.click(), 100);
-        }""",
-        examples.title(examples.names()[0]),
-    )
-    page.wait_for_selector("#kf-live :text('mine is done')")
-    name = examples.names()[0]
+    run(page)
+    wait_until(runner.busy)
+    page.click(f".kf-examples button:has-text('{examples.title(name)}')")
     page.wait_for_function("n => document.querySelector('#kf-result img')?.src.includes(n)", arg=name)
+    chosen.set()
+    page.wait_for_selector("#kf-live :text('mine is done')")
+    assert name in page.get_attribute("#kf-result img", "src")
     page.wait_for_selector("#kf-again:visible")
     page.click("#kf-again")
     page.wait_for_selector("#kf-result img[src*=mine]")
