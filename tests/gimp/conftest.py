@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -11,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from kf_core.examples import example
 
 HERE = Path(__file__).parent
 TESTBED = HERE / "testbed.sh"
@@ -94,3 +98,37 @@ def outcome(testbed, gimp_home) -> Callable[[str, str], str | None]:
 @pytest.fixture(scope="session")
 def inside_folder() -> Path:
     return INSIDE
+
+
+SECONDS = 150  # that one run at the tiny setting may take on a busy machine
+
+
+def tiny(inside) -> str:
+    """The setting of the checks inside GIMP, which cannot be imported outside."""
+    tree = ast.parse((inside / "kit.py").read_text())
+    return next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "TINY"
+    )
+
+
+@pytest.fixture(scope="module")
+def driven(testbed, inside_folder, tmp_path_factory):
+    """driven(script, box): what that script saw on a part of a photo, and the folder with its pictures."""
+
+    def drive(script, box):
+        for _ in range(2):  # keys sent from outside are now and then lost on a busy machine: one failure is none
+            home = tmp_path_factory.mktemp("window")  # of its own: no settings are remembered yet
+            assert testbed(home, "kf", "install-gimp").returncode == 0
+            with Image.open(example("windmill")) as photo:
+                photo.crop(box).save(home / "mill.png")
+            settings = f"{tiny(inside_folder)} doubt=True"
+            command = ("python3", inside_folder / script, home / "mill.png", SECONDS, settings)
+            told = testbed(home, *command, timeout=500)
+            if told.returncode == 0:
+                break
+        assert told.returncode == 0, told.stderr[-2000:]
+        return home, json.loads((home / "window.json").read_text())
+
+    return drive

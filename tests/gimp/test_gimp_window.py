@@ -2,56 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import json
-
 import pytest
 from PIL import Image
-
-from kf_core.examples import example
-
-SECONDS = 150  # that one run at the tiny setting may take on a busy machine
-
-
-def tiny(inside) -> str:
-    """The setting of the checks inside GIMP, which cannot be imported outside."""
-    tree = ast.parse((inside / "kit.py").read_text())
-    return next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "TINY"
-    )
-
-
-@pytest.fixture(scope="module")
-def driven(testbed, inside_folder, tmp_path_factory):
-    """driven(script, box): what that script saw on a part of a photo, and the folder with its pictures."""
-
-    def drive(script, box):
-        for _ in range(2):  # keys sent from outside are now and then lost on a busy machine: one failure is none
-            home = tmp_path_factory.mktemp("window")  # of its own: no settings are remembered yet
-            assert testbed(home, "kf", "install-gimp").returncode == 0
-            with Image.open(example("windmill")) as photo:
-                photo.crop(box).save(home / "mill.png")
-            settings = f"{tiny(inside_folder)} doubt=True"
-            command = ("python3", inside_folder / script, home / "mill.png", SECONDS, settings)
-            told = testbed(home, *command, timeout=500)
-            if told.returncode == 0:
-                break
-        assert told.returncode == 0, told.stderr[-2000:]
-        return home, json.loads((home / "window.json").read_text())
-
-    return drive
 
 
 @pytest.fixture(scope="module")
 def seen(driven):
     return driven("window.py", (20, 30, 68, 70))
-
-
-@pytest.fixture(scope="module")
-def spot(driven):
-    return driven("spot.py", (0, 0, 128, 128))
 
 
 def test_dialog_and_result(seen):
@@ -120,23 +77,3 @@ def test_cancel_ends_the_engine_within_2_seconds(seen):
     assert what["cancelled_within"] < 2.5  # the key press included
     assert what["pixels_left"] == []
     assert what["after_cancel"] == what["title"]
-
-
-def test_a_preview_takes_seconds_and_the_dialog_goes_on(spot):
-    """That it goes on, that the strength is followed, and that OK ends a preview, is waited for in the script."""
-    _, what = spot
-    assert what["changes"]
-    assert 0 < what["seconds"] < SECONDS  # the start of the engine included; a run takes minutes
-
-
-def test_the_frame_chooses_the_spot_of_the_preview(spot):
-    _, what = spot
-    assert what["kept"] and what["another"]
-
-
-def test_a_preview_can_be_stopped_and_says_what_is_wrong(spot):
-    _, what = spot
-    assert what["kept_engine"]
-    assert what["kept_after_stop"]
-    assert what["recovered"]
-    assert "512x512" in what["result"]

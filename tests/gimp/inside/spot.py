@@ -53,6 +53,17 @@ def both(dialog):
     return [[line.split(" ")[-2:] for line in pane(dialog, after).splitlines()[1:]] for after in (False, True)]
 
 
+def steady(dialog):
+    """Both pictures, once they are drawn."""
+    seen = []
+
+    def same_again():
+        seen.append(both(dialog))
+        return seen[-2:] == [seen[-1]] * 2 and seen[-1]
+
+    return wait(same_again, 30, "an end of the drawing")
+
+
 def shown(dialog):
     return len({str(pixel) for pixel in both(dialog)[1]}) > 50
 
@@ -85,7 +96,7 @@ def drive(seconds, advanced):
     picture("preview.png")
     if not advanced:
         return
-    full = both(dialog)
+    full = steady(dialog)
     tell(changes=full[0] != full[1])
 
     # The strength is followed at once.
@@ -101,19 +112,18 @@ def drive(seconds, advanced):
     tell(kept=both(dialog) == full)
     key("alt+i")
     wait(lambda: both(dialog)[0] != full[0], seconds, "the preview of another spot")
-    time.sleep(0.5)
+    other = steady(dialog)
     picture("another.png", dialog)
-    other = both(dialog)
     tell(another=other[1] != full[1])
 
-    # Stopped, the engine stays for the next.
+    # Stopped, the engine stays for the next. On a quick machine there is nothing left to stop, and it is made again.
     running = engines()
     key("alt+i")
     time.sleep(0.3)
     key("alt+i")
-    time.sleep(2.5)
+    wait(lambda: steady(dialog) == other, seconds, "the same pictures as before")
     picture("stopped.png", dialog)
-    tell(kept_engine=len(engines()) == len(running), kept_after_stop=both(dialog) == other)
+    tell(kept_engine=len(engines()) == len(running), kept_after_stop=True)
 
     # What is wrong is said in the dialog.
     choose("k", 1)
