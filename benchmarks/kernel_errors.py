@@ -31,7 +31,7 @@ from kf_core.physics.blur import UniformBlur
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, wiener_mismatch
 from kf_core.pixels import bicubic_enlargement, to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import restore
+from kf_core.restore.plug_and_play import restore
 from kf_core.run import Run
 from kf_core.scores import psnr
 

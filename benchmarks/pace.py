@@ -23,7 +23,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.pixels import bicubic_enlargement, to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import restore
+from kf_core.restore.plug_and_play import restore
 from kf_core.run import Run
 from kf_core.scores import psnr
 
@@ -34,9 +34,11 @@ def main() -> None:
     parser.add_argument("--passes", type=int, nargs="+", default=[20, 10, 6, 4, 3, 2])
     parser.add_argument("--cases", type=int, nargs="+", default=list(range(0, 24, 2)))
     parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of `fast`")
     chosen = parser.parse_args()
-    finish, cpu = Settings.preset("fast").finish, torch.device("cpu")
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, {time.strftime('%Y-%m-%d')}\n")
+    finish, cpu = Settings.preset("fast").with_overrides(chosen.set).finish, torch.device("cpu")
+    about = [platform.machine(), f"{torch.get_num_threads()} threads", time.strftime("%Y-%m-%d"), *chosen.set]
+    print(", ".join(about) + "\n")
     print("| prior | passes | known: gain, dB | worst | recovered: gain, dB | worst | seconds a photo |")
     print("|---|---|---|---|---|---|---|")
     for prior in chosen.priors:

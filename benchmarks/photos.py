@@ -94,7 +94,7 @@ def of_overshoot() -> None:
         cases.append((name, drawings.shrunk(sharp, kernel), truth, kernel.numpy()))
     for name, lr, hr, taps in cases:
         limited = gain(lr, hr, taps)
-        with patch("kf_core.restore.diffpir.without_overshoot", lambda image, lr: image):
+        with patch("kf_core.restore.plug_and_play.without_overshoot", lambda image, lr: image):
             free = gain(lr, hr, taps)
         print(f"| {name} | {limited:+.2f} | {free:+.2f} | {limited - free:+.2f} |", flush=True)
 

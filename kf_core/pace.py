@@ -9,7 +9,7 @@ from kf_core.estimate import estimate
 from kf_core.settings import Settings
 
 # Passes, and what the image loses in the mean against those of `fast`, dB: benchmarks/pace.py, see docs/results.md.
-LOSSES = {14: 0.0, 10: -0.06, 6: -0.19, 4: -0.3, 3: -0.35, 2: -0.44}
+LOSSES = {14: 0.0, 10: -0.04, 6: -0.12, 4: -0.21, 3: -0.26, 2: -0.35}
 LEAST = 1.0  # seconds that may be asked for
 
 

@@ -112,21 +112,22 @@ class RefineSettings:
 
 @dataclass(frozen=True)
 class FinishSettings:
-    """The image, once the kernel is known: PD as a plug-and-play denoiser. Not in the paper; see docs/design.md."""
+    """The image, once the kernel is known: a plug-and-play denoiser. Not in the paper; see docs/design.md."""
 
     # "none": the image of Algorithm 1, as in the paper, if it walked the whole photo at full scale and the kernel was
     # not refined since; else, and with "plug_and_play", the image is made anew with the kernel
     method: str = setting("none", "how the image is made", choices=("none", "plug_and_play"))
     start: int = setting(100, "first timestep", 1)
-    steps: int = setting(20, "PD forward passes", 1)
+    steps: int = setting(20, "forward passes of the denoiser", 1)
     prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
-    prior_weight_recovered: float = setting(0.03, "mu with a recovered kernel, whose errors would ring", 0)
+    prior_weight_recovered: float = setting(0.012, "mu with a recovered kernel, whose errors would ring", 0)
     # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
     # with the period of an LR pixel into the picture.
-    prior_weight_simple: float = setting(0.1, "mu with a simple kernel", 0)
-    prior_weight_same_size: float = setting(1.0, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
-    noise_weight: float = setting(0.005, "added to mu for each squared grey level of noise", 0)
-    fresh_noise: float = setting(1.0, "share of new noise (by variance) at each level", 0, 1)
+    prior_weight_simple: float = setting(0.05, "mu with a simple kernel", 0)
+    prior_weight_same_size: float = setting(0.4, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
+    noise_weight: float = setting(0.0015, "added to mu for each squared grey level of noise", 0)
+    noise: float = setting(0.5, "added before each pass, in parts of the noise that the pass is told of", 0, 1)
+    turns: bool = setting(True, "each pass sees the image turned and mirrored in another way")
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)
     precision: str = setting("auto", "of PD; bf16 where the processor has it, else fp32", choices=PRECISIONS)
 

@@ -26,7 +26,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.noise_field import NoiseField
 from kf_core.physics.varying import VaryingBlur
-from kf_core.restore.diffpir import prior_weight_for, restore
+from kf_core.restore.plug_and_play import prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.same_size import convolved, window
 from kf_core.settings import Settings

@@ -10,13 +10,13 @@ import torch
 from benchmarks import calibration, split
 from kf_core import Settings, super_resolve
 from kf_core.checkpoints.load import load_kernel_network
-from kf_core.kernels.base import Estimate
+from kf_core.kernels.base import Estimate, Evidence
 from kf_core.kernels.corrnet import SIZE
 from kf_core.kernels.learned import LIKENESS, likeness, signs
 from kf_core.physics.grid import luma
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_tensor
-from kf_core.trust.confidence import UNSURE, confidence, sentence
+from kf_core.trust.confidence import UNSURE, confidence, largest_share, sentence, share_in
 from kf_core.trust.fitted import FITTED
 
 KERNEL = gaussian_kernel(SIZE, 2.0)
@@ -52,10 +52,24 @@ def test_a_fit_finds_the_numbers_of_a_logistic_function():
 
 def test_the_confidence_is_the_likeness_less_where_the_image_is_doubted():
     sure = Estimate(KERNEL, "recovered", agreement=0.99, likeness=0.9)
-    whole = FITTED.largest_share
+    whole = largest_share(sure)
     assert confidence(sure, whole) == pytest.approx(0.9)
     assert confidence(sure, whole / 2) == pytest.approx(0.45) and confidence(sure, 0) == 0
     assert confidence(replace(sure, likeness=None), 0.6) == 0.6  # nobody knows: the share is all there is
+
+
+def test_more_of_the_image_is_taken_the_likelier_its_kernel():
+    evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
+    found = [
+        Estimate(KERNEL, "recovered", evidence=evidence, likeness=likely) for likely in (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+    ]
+    least, most = FITTED.largest_shares
+    shares = [share_in(each, 0.1) for each in found]
+    assert shares == sorted(shares) and len(set(shares)) == 4
+    assert shares[0] == pytest.approx(least) and shares[-1] == pytest.approx(most)
+    # How like the network's kernel is says nothing of a simple one, nor is it known of Algorithm 1's.
+    for other in (replace(found[-1], source="simple"), replace(found[-1], likeness=None)):
+        assert share_in(other, 0.1) == pytest.approx(FITTED.largest_share)
 
 
 def test_an_unlikely_kernel_is_told_to_be_one_of_several():
@@ -68,8 +82,8 @@ def test_the_report_has_confidence_and_share():
     case = split.fresh(3, 48, seed=7)
     settings = Settings.preset("fast", device="cpu").with_overrides(["finish.steps=1"])
     report = super_resolve(case.lr, settings).report
-    assert 0 < report["share"] <= FITTED.largest_share
-    assert 0 < report["confidence"] <= report["share"] / FITTED.largest_share
+    assert 0 < report["share"] <= FITTED.largest_shares[1]
+    assert 0 < report["confidence"] <= report["share"] / FITTED.largest_shares[0]
 
 
 def test_the_table_counts_photos_and_the_plot_shows_each(capsys):

@@ -22,10 +22,10 @@ from kf_core.physics.grid import bicubic, informative_crop
 from kf_core.physics.kernel import centre_of_mass, cosine_similarity, gaussian_kernel, normalise
 from kf_core.pixels import to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import prior_weight_for, restore
+from kf_core.restore.plug_and_play import prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.trust.choose import choose_kernel, clutter, corrected, weighed
-from kf_core.trust.confidence import residual, sentence, share
+from kf_core.trust.confidence import residual, sentence, share, share_in
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import Spectrum
@@ -106,6 +106,20 @@ def test_what_is_merely_black_does_not_hide_the_blur_of_the_rest():
     assert photo.clipped is not None
     evidence = choose_kernel(photo, Estimate(truth, "recovered"), 4, Monitor()).evidence
     assert evidence.margin > 0.3 and evidence.excess < 0.1
+
+
+@pytest.mark.slow
+def test_where_the_spectrum_shows_hardly_any_blur_a_network_is_believed_and_a_search_is_not():
+    pair = fresh(8, 112, 20261203)  # otters through a disc
+    truth = torch.from_numpy(pair.kernel)
+    searched = Estimate(truth, "recovered")
+    learned = replace(searched, agreement=0.997, likeness=0.95)
+    photo = Photo(to_tensor(pair.lr))
+    for unsure in (searched, replace(learned, likeness=0.75)):
+        assert choose_kernel(photo, unsure, 4, Monitor()).source == "simple"
+    kept = choose_kernel(photo, learned, 4, Monitor())
+    assert torch.equal(kept.kernel, truth) and kept.evidence.margin < FITTED.least_margin
+    assert 0.3 < share_in(kept, 0.5) < 0.9
 
 
 def test_a_simple_kernel_pays_for_being_unlike_the_recovered_one():

@@ -13,7 +13,7 @@ import kf_core
 from benchmarks.kf144 import PHOTOS
 from kf_core.checkpoints.file import FFDNET, PRIOR, save_prior
 from kf_core.checkpoints.load import load_prior
-from kf_core.denoisers.base import denoise_tiled
+from kf_core.denoisers.base import denoise_tiled, turned, turned_back
 from kf_core.denoisers.diffusion import DiffusionDenoiser
 from kf_core.denoisers.ffdnet import VARIANCE, FFDNet
 from kf_core.denoisers.patch import PatchDiffusion
@@ -57,11 +57,24 @@ def test_it_depends_on_what_is_in_its_reach_and_on_nothing_else(lively):
     assert 40 - far <= rows.min() <= 40 - far + 2 and 40 + far - 2 <= rows.max() <= 40 + far
 
 
-@pytest.mark.parametrize("tile", [24, 31, 64])
-def test_tiles_are_the_whole(lively, tile):
+@pytest.mark.parametrize(("tile", "turn"), [(24, 0), (31, 0), (64, 0), (24, 3), (31, 6)])
+def test_tiles_are_the_whole(lively, tile, turn):
     image, denoiser = noisy(71, 58), DiffusionDenoiser(lively, SCHEDULE)
-    whole = denoise_tiled(denoiser, image, 0.3, 1000, Monitor())
-    assert whole.std() > 0.1 and torch.allclose(denoise_tiled(denoiser, image, 0.3, tile, Monitor()), whole, atol=1e-5)
+    whole = denoise_tiled(denoiser, image, 0.3, 1000, Monitor(), turn)
+    tiled = denoise_tiled(denoiser, image, 0.3, tile, Monitor(), turn)
+    assert whole.std() > 0.1 and torch.allclose(tiled, whole, atol=1e-5)
+
+
+def test_each_of_the_eight_turns_shows_another_side_and_is_turned_back(lively):
+    image, denoiser = noisy(20, 14), DiffusionDenoiser(lively, SCHEDULE)
+    assert all(torch.equal(turned_back(turned(image, turn), turn), image) for turn in range(9))
+    corners = {tuple(turned(image, turn)[0, 0, (0, 0, -1), (0, -1, -1)].tolist()) for turn in range(8)}
+    assert len(corners) == 8
+    assert torch.equal(turned(image, 8), image)
+    found = [denoise_tiled(denoiser, image, 0.3, 1000, Monitor(), turn) for turn in range(8)]
+    assert not torch.allclose(found[0], found[1], atol=1e-3)
+    # What it makes of the turned image, turned back
+    assert torch.allclose(found[6], turned_back(denoiser(turned(image, 6), 0.3), 6), atol=1e-6)
 
 
 def test_its_checkpoint_says_what_it_is(lively, tmp_path):

@@ -10,8 +10,8 @@ from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import restore
 from kf_core.restore.overshoot import BEYOND, BEYOND_PLATEAU, REACH, without_overshoot
+from kf_core.restore.plug_and_play import restore
 from kf_core.run import Run
 from kf_core.settings import Settings
 

@@ -22,7 +22,7 @@ from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic
 from kf_core.physics.kernel import cosine_similarity, gaussian_kernel, normalise, off_centre
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import prior_weight_for, restore
+from kf_core.restore.plug_and_play import prior_weight_for, restore
 from kf_core.restore.unet import Refiner
 from kf_core.run import Run
 from kf_core.settings import FinishSettings, RecoverySettings, RefineSettings
@@ -227,6 +227,13 @@ def test_finishing_and_polishing_are_bit_identical_for_one_seed_and_not_for_anot
         assert torch.equal(one, again) and not torch.equal(one, other)
     assert one.shape == (12, 12) and float(one.sum()) == pytest.approx(1) and float(one.min()) >= 0
     assert float(off_centre(one)) < 0.5**2 * 2 + 1e-6  # within half a pixel of the middle each way
+
+
+def test_without_noise_the_image_is_the_same_for_every_seed():
+    lr, kernel = bicubic(blocks(64, 64), 32, 32), gaussian_kernel(12, 1.5).roll(3, 0)
+    quiet = replace(FINISH, noise=0.0, steps=2)
+    one, other = (sharpened(lr, kernel, 2, tiny_prior(), quiet, a_run(seed)) for seed in (0, 1))
+    assert torch.equal(one, other)
 
 
 @pytest.mark.slow

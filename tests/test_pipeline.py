@@ -163,7 +163,7 @@ BAD_CHOICES = [
     "finish.method=magic", "recovery.posterior_noise=some", "recovery.precision=fp7", "kernel_size=large",
     "recovery.timesteps=1001,1", "recovery.timesteps=()", "recovery.first_iterations=0", "recovery.timesteps=('a',1)",
     "recovery.unet_depth=0", "recovery.unet_depth=9", "kernel_crop=4", "kernel_crop=-5", "finish.start=2000",
-    "refine.start=5000", "finish.fresh_noise=2.0", "seed=99999999999999999999", "recovery.border=30",
+    "refine.start=5000", "finish.noise=2.0", "seed=99999999999999999999", "recovery.border=30",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from kf_core.physics.kernel import centre, gaussian_kernel
 from kf_core.pipeline import make_stages
 from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.diffpir import data_weight
+from kf_core.restore.plug_and_play import data_weight
 from kf_core.run import Run
 from kf_core.settings import Settings
 

@@ -58,7 +58,9 @@ def test_a_toy_estimator_runs_through_super_resolve(photo):
     found = kf_core.super_resolve(photo, settings, estimator=FixedEstimator())
     np.testing.assert_allclose(found.kernel, gaussian_kernel(12, 1.5), rtol=1e-5)
     assert set(found.report["iterations"]) == {"finish"}
-    given = kf_core.super_resolve(photo, tiny("finish.prior_weight_known=0.03"), kernel=found.kernel)
+    given = kf_core.super_resolve(
+        photo, tiny(f"finish.prior_weight_known={settings.finish.prior_weight_recovered}"), kernel=found.kernel
+    )
     assert np.array_equal(found.image, given.image)  # nothing but the weight of the prior tells them apart
     alone = kf_core.recover_kernel(photo, settings, estimator=FixedEstimator())
     assert alone.image is None and np.array_equal(alone.kernel, found.kernel)
@@ -168,7 +170,7 @@ def test_the_consistency_error_is_that_of_the_kernels_own_picture(photo):
     doubted = kf_core.super_resolve(
         photo, tiny("doubt=True", "refine.rounds=0", "kernel_crop=0"), estimator=FixedEstimator()
     ).report
-    weight = {"simple": 0.1, "recovered": 0.03}[doubted["kernel_source"]]
+    weight = doubted["settings"]["finish"][f"prior_weight_{doubted['kernel_source']}"]
     own = kf_core.super_resolve(
         photo, tiny(f"finish.prior_weight_known={weight}"), kernel=np.array(doubted["kernel"])
     ).report

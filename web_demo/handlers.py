@@ -195,13 +195,14 @@ class Handlers:
         return (*self.outcomes.finished(desk), *more)
 
     def _again(self, kept: Kept, seed: int) -> Any:
-        """The settings of a result with another seed, and as many passes as it had."""
+        """The settings of a result with another seed and as many passes as it had. All of the noise makes images that
+        the photo allows, which differ where the photo says nothing; the usual half makes one near their mean."""
         told = kept.outcome.report["settings"]
         preset, passes = told["preset_name"], told["finish"]["steps"]
         settings = self.service.settings(preset if preset in QUALITIES else "fast", kept.scale, 0, seed)
-        if preset in QUALITIES:
-            settings = replace(settings, finish=replace(settings.finish, steps=passes))
-        return settings
+        if preset not in QUALITIES:
+            passes = settings.finish.steps
+        return replace(settings, finish=replace(settings.finish, steps=passes, noise=1.0))
 
     def _seconds(self, kept: Kept) -> float:
         height, width = kept.picture.pixels.shape[:2]

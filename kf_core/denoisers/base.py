@@ -30,13 +30,16 @@ class Denoiser(Protocol):
         ...
 
 
-def denoise_tiled(denoiser: Denoiser, noisy: Tensor, sigma: float, tile: int, monitor: Monitor) -> Tensor:
+def denoise_tiled(
+    denoiser: Denoiser, noisy: Tensor, sigma: float, tile: int, monitor: Monitor, turn: int = 0
+) -> Tensor:
     """The denoiser's estimate for any size of image, with the memory of one tile.
 
     Args:
         noisy: (1, 3, H, W).
         tile: pixels per side that are estimated at a time.
         monitor: asked before every tile whether to stop.
+        turn: quarter turns in which the denoiser sees the image; from 4 on it is mirrored before.
     """
     height, width = noisy.shape[-2:]
     if denoiser.reach is None:
@@ -50,11 +53,24 @@ def denoise_tiled(denoiser: Denoiser, noisy: Tensor, sigma: float, tile: int, mo
             y0, x0 = max(0, top - reach), max(0, left - reach)
             part = noisy[:, :, y0 : top + tile + reach, x0 : left + tile + reach]
             rows, columns = min(tile, height - top), min(tile, width - left)
-            estimate = denoiser(_extended(part, denoiser.multiple), sigma)
+            seen = turned(_extended(part, denoiser.multiple), turn)
+            estimate = turned_back(denoiser(seen, sigma), turn)
             clean[:, :, top : top + rows, left : left + columns] = estimate[
                 :, :, top - y0 : top - y0 + rows, left - x0 : left - x0 + columns
             ]
     return clean
+
+
+def turned(image: Tensor, turn: int) -> Tensor:
+    """Images (..., H, W) by `turn` quarter turns, 0..7; from 4 on mirrored before. Larger numbers begin anew."""
+    mirrored = image.flip(-1) if turn % 8 >= 4 else image
+    return mirrored.rot90(turn % 4, (-2, -1))
+
+
+def turned_back(image: Tensor, turn: int) -> Tensor:
+    """What `turned` was given."""
+    mirrored = image.rot90(-(turn % 4), (-2, -1))
+    return mirrored.flip(-1) if turn % 8 >= 4 else mirrored
 
 
 def _extended(image: Tensor, multiple: int) -> Tensor:

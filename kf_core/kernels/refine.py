@@ -1,8 +1,9 @@
 """The kernel, polished by expectation maximisation at full resolution once Algorithm 1 has found its shape.
 
 Not in the paper; see docs/design.md. Each round
-    E: walks the reverse diffusion with the kernel fixed, from where the last round's image was (as restore/diffpir.py
-       does), to an HR image that is likely under PD and nearly explains the photo;
+    E: walks the reverse diffusion with the kernel fixed, from where the last round's image was (as in
+       restore/plug_and_play.py, with all of the noise), to an HR image that is likely under the prior and nearly
+       explains the photo;
     M: solves for the kernel that best turns this image into the photo: non-negative least squares, where `ridge` stands
        for the variance of the image's own error, without which the kernel would shrink towards a point.
 
@@ -27,7 +28,7 @@ from kf_core.physics.grid import initial_guess, inner, shifted
 from kf_core.physics.kernel import centre
 from kf_core.physics.solve import fista
 from kf_core.progress import preview
-from kf_core.restore.diffpir import data_step, data_weight
+from kf_core.restore.plug_and_play import data_step, data_weight
 from kf_core.run import Run
 from kf_core.settings import RefineSettings
 

@@ -26,6 +26,7 @@ from kf_core.trust.noise import noise_level
 from kf_core.trust.spectrum import Judge, Spectrum
 
 SHORT_LIST = 3  # simple kernels that are judged in full
+LIKELY = 0.8  # likeness from which on a network is believed that there is a blur: white noise has at most .76
 ALIKE = 0.97  # cosine from which on a kernel gets the name of a simple one
 
 
@@ -60,7 +61,9 @@ def choose_by(
         kernel = each.kernel.cpu()
         misfit = spectrum.fit_anisotropy(kernel, monitor)
         found.append((misfit, replace(each, kernel=kernel, name=look_alike(kernel, simple))))
-    blurred = unblurred - min(misfit for misfit, _ in found) > FITTED.least_margin
+    # Where the spectrum shows hardly any blur, a search finds anything. A network sees more, if it is not noise alone.
+    seen = estimate.likeness is not None and estimate.likeness >= LIKELY
+    blurred = seen or unblurred - min(each for each, _ in found) > FITTED.least_margin
     cost = FITTED.departure_cost if estimate.agreement is None else FITTED.departure_cost_learned
     (least, best), *others = weighed(found, recovered.cpu() if blurred else None, cost)
     best = replace(best, kernel=best.kernel.to(recovered))

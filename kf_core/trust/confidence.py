@@ -53,22 +53,34 @@ def confidence(estimate: Estimate, share: float) -> float:
     """
     if estimate.likeness is None:
         return share
-    return estimate.likeness * (estimate.blurred if estimate.mean else share / FITTED.largest_share)
+    return estimate.likeness * (estimate.blurred if estimate.mean else share / largest_share(estimate))
 
 
 def share_in(estimate: Estimate, unexplained: float) -> float:
     """0..1: how much of the image to take, if `unexplained` is its `residual`."""
     if estimate.mean:
         assert estimate.likeness is not None
-        (unsure, sure), (least, most) = SAME_SIZE_LIKENESS, SAME_SIZE_SHARES
-        believed = min(1.0, max(0.0, (estimate.likeness - unsure) / (sure - unsure)))
-        return min(estimate.blurred, least + (most - least) * believed)
+        return min(estimate.blurred, _by_likeness(estimate.likeness, SAME_SIZE_LIKENESS, SAME_SIZE_SHARES))
     assert estimate.evidence is not None
-    return share(unexplained, estimate.evidence, estimate.source)
+    return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate))
 
 
-def share(unexplained: float, evidence: Evidence, source: str) -> float:
-    """0..1: how much of the image to take, if `unexplained` is its `residual`; the rest is bicubic."""
+def largest_share(estimate: Estimate) -> float:
+    """0..1: how much of the image to take where nothing speaks against it."""
+    if estimate.likeness is None or estimate.source != "recovered":
+        return FITTED.largest_share
+    return _by_likeness(estimate.likeness, FITTED.likenesses, FITTED.largest_shares)
+
+
+def _by_likeness(likeness: float, ends: tuple[float, float], values: tuple[float, float]) -> float:
+    """The first value up to the first of two likenesses, the second from the second on; in between, it rises."""
+    believed = min(1.0, max(0.0, (likeness - ends[0]) / (ends[1] - ends[0])))
+    return values[0] + (values[1] - values[0]) * believed
+
+
+def share(unexplained: float, evidence: Evidence, source: str, largest: float = FITTED.largest_share) -> float:
+    """0..1: how much of the image to take, if `unexplained` is its `residual`, and `largest` at most; the rest is
+    bicubic."""
     if evidence.agreement is None or source == "simple":
         doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
         doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
@@ -82,7 +94,7 @@ def share(unexplained: float, evidence: Evidence, source: str) -> float:
     usual = FITTED.usual_residual * (2 if source == "simple" else 1)
     limit = math.sqrt(usual**2 + evidence.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
-    return min(FITTED.largest_share, max(0.0, clear)) * blurred * max(0.0, explained)
+    return min(largest, max(0.0, clear)) * blurred * max(0.0, explained)
 
 
 def mix_with_bicubic(photo: Photo, image: Tensor, share: float) -> Tensor:

@@ -27,6 +27,8 @@ class Fitted:
     least_margin_compressed: the same where JPEG has erased most frequencies: the margin is less certain.
     certainty: nats per LR pixel that make one kernel e times as likely as another.
     largest_share: of the image, the rest is always the bicubic enlargement.
+    likenesses, largest_shares: the same for a network's kernel: the first share up to the first likeness, the second
+        from the second on; in between, it rises.
     undoubted_share: the share without any doubt, if it could be more than the largest.
     usual_clutter: a kernel's clutter that costs nothing.
     clutter_cost: what the share loses for each unit of clutter above that.
@@ -57,6 +59,8 @@ class Fitted:
     least_margin_compressed: float
     certainty: float
     largest_share: float
+    likenesses: tuple[float, float]
+    largest_shares: tuple[float, float]
     undoubted_share: float
     usual_clutter: float
     clutter_cost: float

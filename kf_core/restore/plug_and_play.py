@@ -1,10 +1,13 @@
-"""The image, once the kernel is known: a denoiser plugged into the reverse diffusion (as DiffPIR, Zhu et al. 2023).
+"""The image, once the kernel is known: a denoiser plugged into the reverse diffusion.
 
-Not in the paper, whose image is the U-Net's. Here the reverse diffusion is walked once more with the kernel fixed:
+Not in the paper, whose image is the U-Net's. Here the noise levels sigma fall once more, with the kernel fixed:
 
-    x_0 <- denoiser(x + sigma n)                          what photographs look like
+    x_0 <- denoiser(x + noise sigma n, sigma)             what photographs look like
     x   <- argmin_x |A x - LR|^2 + mu |x - x_0|^2         what the photo says
-    n   <- partly the noise it had, partly new            for the next, lower sigma
+
+With all of the noise (noise = 1) this is DiffPIR (Zhu et al. 2023), whose image is one of those that the photo allows;
+without any it is DPIR (Zhang et al. 2021), whose image is nearer to their mean. As there, each pass sees the image
+turned in another way, so that what the denoiser makes of one direction is not made eight times.
 
 Only forward passes, no training. The canvas is (K - s) pixels larger than the result, so nothing is assumed about what
 lies beyond the photo's edge: the denoiser fills it in.
@@ -54,20 +57,14 @@ def restore(
     timesteps = [max(1, round(settings.start * (1 - i / settings.steps))) for i in range(settings.steps)]
     top, left = (start * blur.scale - margin for start in photo.place)
 
-    def fresh_noise(step: int) -> Tensor:
-        return field(step, top, left, *x.shape[-2:]).to(run.device)
-
-    noise = fresh_noise(0)
     for number, timestep in enumerate(timesteps):
         variance = schedule.variance(timestep)
         sigma = math.sqrt(variance)
-        noisy = x + sigma * noise
+        noisy = x + settings.noise * sigma * field(number, top, left, *x.shape[-2:]).to(run.device)
+        turn = number if settings.turns else 0
         with run.autocast():
-            clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor)
+            clean = denoise_tiled(denoiser, noisy, sigma, settings.tile, run.monitor, turn)
         x = data_step(clean, photo, blur, data_weight(prior_weight, variance))
-        kept = (noisy - x) / sigma
-        fresh = fresh_noise(number + 1)
-        noise = math.sqrt(1 - settings.fresh_noise) * kept + math.sqrt(settings.fresh_noise) * fresh
         run.monitor.step("finish", number + 1, settings.steps, partial(preview, inner(x, margin), blur.kernel))
     return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)
 
