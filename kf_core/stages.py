@@ -29,7 +29,7 @@ from kf_core.physics.varying import VaryingBlur
 from kf_core.restore.plug_and_play import prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.same_size import convolved, window
-from kf_core.settings import Settings
+from kf_core.settings import FinishSettings, Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
@@ -198,7 +198,11 @@ class RestoreImage:
             memory *= RESTORE_BYTES / (RESTORE_BYTES + VARYING_BYTES)
         if photo.noise is None:
             photo = replace(photo, noise=noise_level(photo, state.kernel, scale, run.monitor))
-        state, make = replace(state, photo=photo), partial(self.at_once, field=NoiseField.drawn(run.generator))
+        finish = self.settings.finish
+        if looks_drawn(photo.part):  # with less noise the image stays too near to its blurred start
+            finish = replace(finish, noise=1.0)
+        make = partial(self.at_once, field=NoiseField.drawn(run.generator), finish=finish)
+        state = replace(state, photo=photo)
         if fits_at_once(*photo.size, scale, memory):
             run.monitor.region = photo.in_the_array()
             return make(state, run)
@@ -206,20 +210,20 @@ class RestoreImage:
         side, job = tile_side(scale, memory), fingerprint(state, self.settings) if self.unfinished else ""
         return in_tiles(make, state, run, scale, side, with_doubt, self.unfinished, job)
 
-    def at_once(self, state: State, run: Run, field: NoiseField) -> State:
+    def at_once(self, state: State, run: Run, field: NoiseField, finish: FinishSettings) -> State:
         """The image of a photo, or of a tile of one, with its noise from `field`."""
         lr, scale, kernel, photo = state.photo.pixels, self.settings.scale, state.kernel, state.photo
         assert state.estimate is not None and photo.noise is not None
         mean = state.estimate.mean
         source = "same size" if mean else state.estimate.source
-        weight = prior_weight_for(source, photo.noise, self.settings.finish)
+        weight = prior_weight_for(source, photo.noise, finish)
         if mean:
             kernel = convolved(kernel, window(mean))
         varying = None
         if state.kernels is not None:
             varying = VaryingBlur(state.kernels, scale, kernel, (*photo.place, *photo.size))
         blur = varying or UniformBlur(kernel, scale, "canvas")
-        image = restore(photo, blur, self.denoiser, self.schedule, self.settings.finish, run, weight, field)
+        image = restore(photo, blur, self.denoiser, self.schedule, finish, run, weight, field)
         if not bool(torch.isfinite(image).all()):
             raise Diverged()
         return replace(state, image=image, residual=residual(lr, image, kernel, scale, varying))

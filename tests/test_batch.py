@@ -170,7 +170,7 @@ def test_every_photo_is_done_in_about_so_many_seconds(tmp_path, kf, here, monkey
     asked = (*asked, "--set", "doubt=False", "--set", "finish.steps=7")
     assert kf(*asked, "--seconds", 50).status == 0
     rows = table(output)
-    assert "4 passes in place of 7" in rows["large.png"]["sentence"] and "0.3 dB" in rows["large.png"]["sentence"]
+    assert "4 passes in place of 7" in rows["large.png"]["sentence"] and "0.2 dB" in rows["large.png"]["sentence"]
     assert "passes" not in rows["small.png"]["sentence"]
     settings = quick(source, output).settings.with_overrides(["finish.steps=4"])
     alone = super_resolve(read_picture(large).pixels, settings, kernel=KERNEL).image

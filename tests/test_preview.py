@@ -68,7 +68,7 @@ def test_a_search_of_seconds_is_made_and_a_longer_one_is_not(monkeypatch):
     told.clear()
     learned = preview(photo(), SPOT, settings(*QUICK), progress=lambda event: told.append(event.phase))
     assert "refine_kernel" in told and told.count("recover_kernel") == 1 and learned.approximate
-    assert 0 <= learned.report["share"] <= 0.8
+    assert 0 <= learned.report["share"] <= 0.9
     assert learned.kernel.shape == (12, 12) and learned.kernel.sum() == pytest.approx(1, abs=1e-3)
     told.clear()
     again = preview(
