@@ -120,11 +120,11 @@ def test_the_command_stopped_and_given_again_makes_only_what_is_missing(tmp_path
     made = []
     usual = stages.RestoreImage.at_once
 
-    def counted(self, state, run, field):
+    def counted(self, state, run, **how):
         if len(made) == 2 and console.stop.asked is None:
             console.stop.asked = True
         made.append(state.photo.place)
-        return usual(self, state, run, field)
+        return usual(self, state, run, **how)
 
     monkeypatch.setattr(stages.RestoreImage, "at_once", counted)
 
