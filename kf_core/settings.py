@@ -126,6 +126,7 @@ class FinishSettings:
     prior_weight_simple: float = setting(0.05, "mu with a simple kernel", 0)
     prior_weight_same_size: float = setting(0.4, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
     noise_weight: float = setting(0.0015, "added to mu for each squared grey level of noise", 0)
+    # Text and drawings get all of it, whatever is said here: with less their image stays near its blurred start.
     noise: float = setting(0.5, "added before each pass, in parts of the noise that the pass is told of", 0, 1)
     turns: bool = setting(True, "each pass sees the image turned and mirrored in another way")
     tile: int = setting(256, "HR pixels per side that go through PD at a time", 1)

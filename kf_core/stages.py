@@ -199,7 +199,7 @@ class RestoreImage:
         if photo.noise is None:
             photo = replace(photo, noise=noise_level(photo, state.kernel, scale, run.monitor))
         finish = self.settings.finish
-        if looks_drawn(photo.part):  # with less noise the image stays too near to its blurred start
+        if looks_drawn(photo.part):
             finish = replace(finish, noise=1.0)
         make = partial(self.at_once, field=NoiseField.drawn(run.generator), finish=finish)
         state = replace(state, photo=photo)

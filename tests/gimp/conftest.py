@@ -19,6 +19,7 @@ from kf_core.examples import example
 HERE = Path(__file__).parent
 TESTBED = HERE / "testbed.sh"
 INSIDE = HERE / "inside"
+SECONDS = 150  # that one run at the tiny setting may take on a busy machine
 
 
 def inside(home: Path, *command: object, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -98,9 +99,6 @@ def outcome(testbed, gimp_home) -> Callable[[str, str], str | None]:
 @pytest.fixture(scope="session")
 def inside_folder() -> Path:
     return INSIDE
-
-
-SECONDS = 150  # that one run at the tiny setting may take on a busy machine
 
 
 def tiny(inside) -> str:
