@@ -23,7 +23,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.pixels import bicubic_enlargement, to_array, to_tensor
 from kf_core.progress import Monitor
-from kf_core.restore.plug_and_play import restore
+from kf_core.restore.plug_and_play import prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.scores import psnr
 
@@ -51,7 +51,7 @@ def main() -> None:
                 lr, kernel = to_tensor(case.lr), torch.from_numpy(case.kernel)
                 plain = psnr(bicubic_enlargement(case.lr, *case.hr.shape[:2]), case.hr)
                 row = []
-                for weight in (finish.prior_weight_known, finish.prior_weight_recovered):
+                for weight in (finish.prior_weight_known, prior_weight_for("recovered", 0.0, finish)):
                     run = Run(cpu, torch.Generator().manual_seed(0), Monitor())
                     blur, settings = UniformBlur(kernel, SCALE, "canvas"), replace(finish, steps=passes)
                     image = restore(Photo(lr), blur, denoiser, schedule, settings, run, weight)

@@ -216,7 +216,7 @@ class RestoreImage:
         assert state.estimate is not None and photo.noise is not None
         mean = state.estimate.mean
         source = "same size" if mean else state.estimate.source
-        weight = prior_weight_for(source, photo.noise, finish)
+        weight = prior_weight_for(source, photo.noise, finish, state.estimate.likeness)
         if mean:
             kernel = convolved(kernel, window(mean))
         varying = None

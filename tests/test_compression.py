@@ -42,6 +42,42 @@ def test_what_jpeg_took_is_measured_and_only_where_it_took_something(quality):
         assert compression_noise(to_tensor(photo)) == 0 == compression_noise(with_noise(to_tensor(photo), 5.0))
 
 
+def brightened(photo: np.ndarray) -> np.ndarray:
+    return (255 * (photo / 255.0) ** 0.8).round().astype(np.uint8)
+
+
+CHANGES = {
+    "saved again": lambda spoilt: jpeg(spoilt, 90),
+    "brightened": brightened,
+    "brightened, then saved again": lambda spoilt: jpeg(brightened(spoilt), 90),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_a_jpeg_that_was_changed_since_is_still_known_for_one(change):
+    for index in (4, 28):
+        photo = case(index, 96).lr
+        spoilt = jpeg(photo, 40)
+        truth = np.sqrt(np.square((spoilt.astype(float) - photo) @ np.array([0.299, 0.587, 0.114])).mean())
+        assert truth / 1.6 < compression_noise(to_tensor(change(spoilt))) < 1.6 * truth
+        assert compression_noise(to_tensor(change(photo))) < truth / 1.6
+
+
+ROWS, COLUMNS = np.indices((96, 96))
+EVEN = {
+    "gradient": (ROWS + COLUMNS) * 1.3,
+    "stripes": COLUMNS // 4 % 2 * 200 + 20,
+    "stripes of a block": COLUMNS // 8 % 2 * 200 + 20,
+    "squares": (ROWS // 5 + COLUMNS // 5) % 2 * 200 + 20,
+    "frame": 255 * ((np.abs(ROWS - 48) < 30) & (np.abs(COLUMNS - 48) < 20)),
+}
+
+
+@pytest.mark.parametrize("pattern", EVEN.values(), ids=list(EVEN))
+def test_a_regular_drawing_is_no_jpeg(pattern):
+    assert compression_noise(to_tensor(np.repeat(pattern[..., None], 3, 2).round().astype(np.uint8))) == 0
+
+
 @pytest.mark.parametrize("low, high", [(40, 200), (0, 260)])
 def test_what_jpeg_took_is_measured_in_the_steps_of_its_file_whatever_the_range_and_the_lamps(low, high):
     pair = case(4, 64)

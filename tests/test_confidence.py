@@ -16,6 +16,7 @@ from kf_core.kernels.learned import LIKENESS, likeness, signs
 from kf_core.physics.grid import luma
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_tensor
+from kf_core.restore.plug_and_play import prior_weight_for
 from kf_core.trust.confidence import UNSURE, confidence, largest_share, sentence, share_in
 from kf_core.trust.fitted import FITTED
 
@@ -70,6 +71,21 @@ def test_more_of_the_image_is_taken_the_likelier_its_kernel():
     # How like the network's kernel is says nothing of a simple one, nor is it known of Algorithm 1's.
     for other in (replace(found[-1], source="simple"), replace(found[-1], likeness=None)):
         assert share_in(other, 0.1) == pytest.approx(FITTED.largest_share)
+
+
+def test_the_prior_has_more_weight_the_less_likely_the_kernel_and_the_residual_may_be_larger():
+    finish = Settings.preset("fast").finish
+    weights = [prior_weight_for("recovered", 0.0, finish, likely) for likely in (0.5, 0.85, 0.9, 0.95, 1.0)]
+    assert weights == sorted(weights, reverse=True) and len(set(weights)) == 3
+    assert weights[0] == pytest.approx(finish.prior_weight_unsure)
+    assert weights[-1] == pytest.approx(finish.prior_weight_recovered)
+    assert weights[0] > prior_weight_for("recovered", 0.0, finish) > weights[-1]  # nobody knows how likely
+    assert prior_weight_for("given", 0.0, finish, 0.5) == finish.prior_weight_known  # nor is it asked
+    evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
+    unlikely, likely = (Estimate(KERNEL, "recovered", evidence=evidence, likeness=each) for each in (0.84, 0.96))
+    usual = FITTED.usual_residual
+    assert share_in(unlikely, 1.8 * usual) == share_in(unlikely, 0.1)
+    assert share_in(likely, 1.8 * usual) < 0.5 * share_in(likely, 0.1)
 
 
 def test_an_unlikely_kernel_is_told_to_be_one_of_several():

@@ -16,6 +16,7 @@ from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import CorrNet
 from kf_core.kernels.learned import LearnedKernel
 from kf_core.physics.kernel import cosine_similarity, default_kernel_size, gaussian_kernel
+from kf_core.restore.plug_and_play import prior_weight_for
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
@@ -59,7 +60,9 @@ def test_a_toy_estimator_runs_through_super_resolve(photo):
     np.testing.assert_allclose(found.kernel, gaussian_kernel(12, 1.5), rtol=1e-5)
     assert set(found.report["iterations"]) == {"finish"}
     given = kf_core.super_resolve(
-        photo, tiny(f"finish.prior_weight_known={settings.finish.prior_weight_recovered}"), kernel=found.kernel
+        photo,
+        tiny(f"finish.prior_weight_known={prior_weight_for('recovered', 0.0, settings.finish)}"),
+        kernel=found.kernel,
     )
     assert np.array_equal(found.image, given.image)  # nothing but the weight of the prior tells them apart
     alone = kf_core.recover_kernel(photo, settings, estimator=FixedEstimator())

@@ -10,6 +10,7 @@ import torch
 
 from kf_core import Settings, super_resolve
 from kf_core.physics.kernel import centre
+from kf_core.restore.plug_and_play import prior_weight_for
 
 SIZE = 24  # taps per side of the benchmark's kernels
 
@@ -42,8 +43,9 @@ def on_our_grid(kernel: np.ndarray) -> np.ndarray:
 
 
 def our_finish(lr: np.ndarray, kernel: np.ndarray, scale: int) -> np.ndarray:
-    """The image of the preset `fast` with a kernel (24, 24) that may be wrong: with the weight of a recovered one."""
+    """The image of the preset `fast` with a kernel (24, 24) that may be wrong: with the weight of a recovered one
+    whose likeness nobody knows."""
     settings = Settings.preset("fast", scale=scale, kernel_size=SIZE)
-    weight = settings.finish.prior_weight_recovered
+    weight = prior_weight_for("recovered", 0.0, settings.finish)
     settings = settings.with_overrides([f"finish.prior_weight_known={weight}"])
     return super_resolve(lr, settings, kernel=torch.from_numpy(kernel)).image

@@ -31,6 +31,7 @@ from kf_core.progress import preview
 from kf_core.restore.overshoot import without_overshoot
 from kf_core.run import Run
 from kf_core.settings import FinishSettings
+from kf_core.trust.fitted import FITTED, rise
 
 
 @torch.no_grad()
@@ -69,15 +70,22 @@ def restore(
     return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)
 
 
-def prior_weight_for(source: str, noise: float, settings: FinishSettings) -> float:
-    """mu for a kernel from `source` ("given", "recovered", "simple" or "same size") and `noise` grey levels in the
-    photo."""
+def prior_weight_for(source: str, noise: float, settings: FinishSettings, likeness: float | None = None) -> float:
+    """mu for a kernel and a photo.
+
+    Args:
+        source: of the kernel: "given", "recovered", "simple" or "same size".
+        noise: of the photo, in grey levels.
+        likeness: 0..1, the cosine that a recovered kernel is expected to have with the true one; None: unknown.
+    """
+    surely, unsure = settings.prior_weight_recovered, settings.prior_weight_unsure
+    doubt = 0.5 if likeness is None else 1 - rise(likeness, FITTED.doubted_likenesses)
     weights = {
         "given": settings.prior_weight_known,
         "simple": settings.prior_weight_simple,
         "same size": settings.prior_weight_same_size,
     }
-    return weights.get(source, settings.prior_weight_recovered) + settings.noise_weight * noise**2
+    return weights.get(source, surely ** (1 - doubt) * unsure**doubt) + settings.noise_weight * noise**2
 
 
 def data_weight(prior_weight: float, variance: float) -> float:

@@ -31,6 +31,7 @@ LUMINANCE = (  # steps at quality 50, ITU-T T.81, table K.1; nearly every encode
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
 QUALITIES = range(20, 96)  # above, the steps are hardly more than the rounding of pixels
+PEAK = 5  # qualities on each side of the right one whose steps suit nearly as well
 ERASED = 0.1  # a frequency is erased where a smaller share of its coefficients has not become zero
 
 
@@ -81,21 +82,34 @@ def quantised_blocks(lr: Tensor, monitor: Monitor | None = None) -> tuple[Tensor
     A photo resized after it was compressed has no blocks left. Raises Cancelled.
     """
     monitor = monitor or Monitor()
-    grey, tables = grey_plane(lr).float(), {quality: quantisation_table(quality) for quality in QUALITIES}
-    best, found = FITTED.lattice, None
+    grey, tables = grey_plane(lr).float(), [quantisation_table(quality) for quality in QUALITIES]  # coarse ones first
+    best, second, blocks, scores = -1.0, -1.0, grey[None], [0.0]  # second: where blocks could begin elsewhere
     for row in range(BLOCK):
         for column in range(BLOCK):
             monitor.check()
-            blocks = coefficients(grey[row:, column:])
-            blocks[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
-            large = blocks.abs()
-            for step in tables.values():
-                speaks = (large > step / 2) & (step >= 3)
-                if int(speaks.sum()) >= FITTED.fewest_coefficients:
-                    score = float(torch.cos(2 * torch.pi * (blocks / step)[speaks]).mean())
-                    if score > best:
-                        best, found = score, (blocks, step)
-    return found
+            cut_here = coefficients(grey[row:, column:])
+            cut_here[:, 0, 0] = 0  # the mean of a block: 127.5 is subtracted here, 128 there
+            found = [lattice_score(cut_here, step) for step in tables]
+            if max(found) > best:
+                best, second, blocks, scores = max(found), best, cut_here, found
+            else:
+                second = max(second, max(found))
+    clear, faint = second + FITTED.lattice_lead, max(FITTED.lattice_faint, 2 * second)
+    if best < faint and (best < FITTED.lattice or best < clear):
+        return None
+    # A JPEG that was saved again has the steps of both: the coarse ones took more.
+    near = (scores[max(0, number - PEAK) : number + PEAK + 1] for number in range(len(scores)))
+    peaks = (score >= min(faint, best) and score == max(around) for score, around in zip(scores, near, strict=True))
+    return blocks, tables[list(peaks).index(True)]
+
+
+def lattice_score(blocks: Tensor, step: Tensor) -> float:
+    """-1..1: how near the coefficients (N, 8, 8) that are not zero lie to multiples of `step` (8, 8): 1 if on them, 0
+    if anywhere, and -1 where too few can tell."""
+    speaks = (blocks.abs() > step / 2) & (step >= 3)
+    if int(speaks.sum()) < FITTED.fewest_coefficients:
+        return -1.0
+    return float(torch.cos(2 * torch.pi * (blocks / step)[speaks]).mean())
 
 
 def share_left(blocks: Tensor, step: Tensor) -> Tensor:

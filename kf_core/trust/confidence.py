@@ -20,7 +20,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.grid import bicubic, inner
 from kf_core.physics.varying import VaryingBlur
-from kf_core.trust.fitted import FITTED
+from kf_core.trust.fitted import FITTED, rise
 
 SAME_SIZE_SHARES = (0.35, 0.9)  # of the image in the result at scale 1, for ...
 SAME_SIZE_LIKENESS = (0.8, 0.87)  # ... kernels of such a likeness; in between, it rises. See benchmarks/same_size.py
@@ -62,7 +62,8 @@ def share_in(estimate: Estimate, unexplained: float) -> float:
         assert estimate.likeness is not None
         return min(estimate.blurred, _by_likeness(estimate.likeness, SAME_SIZE_LIKENESS, SAME_SIZE_SHARES))
     assert estimate.evidence is not None
-    return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate))
+    doubt = 0.0 if estimate.likeness is None else 1 - rise(estimate.likeness, FITTED.doubted_likenesses)
+    return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate), doubt)
 
 
 def largest_share(estimate: Estimate) -> float:
@@ -74,13 +75,22 @@ def largest_share(estimate: Estimate) -> float:
 
 def _by_likeness(likeness: float, ends: tuple[float, float], values: tuple[float, float]) -> float:
     """The first value up to the first of two likenesses, the second from the second on; in between, it rises."""
-    believed = min(1.0, max(0.0, (likeness - ends[0]) / (ends[1] - ends[0])))
-    return values[0] + (values[1] - values[0]) * believed
+    return values[0] + (values[1] - values[0]) * rise(likeness, ends)
 
 
-def share(unexplained: float, evidence: Evidence, source: str, largest: float = FITTED.largest_share) -> float:
-    """0..1: how much of the image to take, if `unexplained` is its `residual`, and `largest` at most; the rest is
-    bicubic."""
+def share(
+    unexplained: float,
+    evidence: Evidence,
+    source: str,
+    largest: float = FITTED.largest_share,
+    doubt: float = 0.0,
+) -> float:
+    """0..1: how much of the image to take, if `unexplained` is its `residual`; the rest is bicubic.
+
+    Args:
+        largest: how much at most.
+        doubt: 0..1, how far the prior's weight was raised because the kernel may be wrong.
+    """
     if evidence.agreement is None or source == "simple":
         doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
         doubts += FITTED.excess_cost * max(0.0, evidence.excess - FITTED.excess_per_margin * evidence.margin)
@@ -90,8 +100,8 @@ def share(unexplained: float, evidence: Evidence, source: str, largest: float = 
         least = FITTED.least_margin_compressed if evidence.compressed else FITTED.least_margin_learned
     clear = FITTED.undoubted_share - doubts
     blurred = 1 - math.exp(-max(evidence.margin - least, 0) / FITTED.faint_margin)
-    # The prior has more weight with a simple kernel, so that more of the photo is left unexplained.
-    usual = FITTED.usual_residual * (2 if source == "simple" else 1)
+    # The prior has more weight with a simple kernel or a doubted one, so that more of the photo is left unexplained.
+    usual = FITTED.usual_residual * (2 if source == "simple" else 1 + doubt)
     limit = math.sqrt(usual**2 + evidence.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
     return min(largest, max(0.0, clear)) * blurred * max(0.0, explained)

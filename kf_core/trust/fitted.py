@@ -29,6 +29,8 @@ class Fitted:
     largest_share: of the image, the rest is always the bicubic enlargement.
     likenesses, largest_shares: the same for a network's kernel: the first share up to the first likeness, the second
         from the second on; in between, it rises.
+    doubted_likenesses: of a network's kernel, from the first on down the prior has its full weight, and from the second
+        on up its least.
     undoubted_share: the share without any doubt, if it could be more than the largest.
     usual_clutter: a kernel's clutter that costs nothing.
     clutter_cost: what the share loses for each unit of clutter above that.
@@ -41,7 +43,9 @@ class Fitted:
     colour_texture, flat_texture: the same of the flattest blocks, of differences between colours and of a grey photo.
     noise_crop: LR pixels per side of the part that a larger photo's noise is measured on.
     lattice: mean cosine of the DCT coefficients' phases within a quantisation step, from which on a photo was a JPEG:
-        0 where there are no steps, 1 if nothing else.
+        0 where there are no steps, 1 if nothing else ...
+    lattice_lead: ... if it is larger by this than with blocks that begin anywhere else, as it is not in plain stripes.
+    lattice_faint: the same where it is twice as large as with any others: of a JPEG that was changed or saved again.
     fewest_coefficients: that have to speak for that.
     """
 
@@ -61,6 +65,7 @@ class Fitted:
     largest_share: float
     likenesses: tuple[float, float]
     largest_shares: tuple[float, float]
+    doubted_likenesses: tuple[float, float]
     undoubted_share: float
     usual_clutter: float
     clutter_cost: float
@@ -73,7 +78,14 @@ class Fitted:
     flat_texture: float
     noise_crop: int
     lattice: float
+    lattice_lead: float
+    lattice_faint: float
     fewest_coefficients: int
+
+
+def rise(value: float, ends: tuple[float, float]) -> float:
+    """0 up to the first of two ends, 1 from the second on, and a straight line between."""
+    return min(1.0, max(0.0, (value - ends[0]) / (ends[1] - ends[0])))
 
 
 FITTED = Fitted(**json.loads(Path(__file__).with_suffix(".json").read_text("utf-8")))
