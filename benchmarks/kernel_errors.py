@@ -1,8 +1,8 @@
 """What errors of a kernel cost in dB: the true kernel, spoilt on purpose. `python -m benchmarks.kernel_errors`
 
 Six cases of benchmarks/split.py's part to tune on, restored with the true kernel, blurred, shifted, scaled, turned or
-cluttered. Printed per error: the gain over bicubic, mean and worst, with the prior's weight of a recovered kernel and
-with a smaller one; the cosine with the truth and the Wiener mismatch, which a training's loss could ask for instead.
+cluttered. Printed per error: the gain over bicubic, mean and worst, with the prior's weight of an unlikely kernel and
+of a likely one; the cosine with the truth and the Wiener mismatch, which a training's loss could ask for instead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from kf_core.scores import psnr
 
 CASES = (0, 4, 7, 13, 18, 22)
 SIDE = 64  # LR pixels
-WEIGHTS = (0.03, 0.01)  # of the prior
+FINISH = Settings.preset("fast").finish
+WEIGHTS = (FINISH.prior_weight_unsure, FINISH.prior_weight_recovered)
 
 
 def moved(kernel: Tensor, turn: float = 0.0, zoom: float = 1.0, rows: float = 0.0, columns: float = 0.0) -> Tensor:
@@ -76,8 +77,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, nargs="*", default=CASES)
     chosen = parser.parse_args()
-    schedule, finish = NoiseSchedule(), Settings.preset("fast").finish
-    denoiser, rows = DiffusionDenoiser(load_prior("bundled", "cpu").network, schedule), {name: [] for name in ERRORS}
+    schedule, rows = NoiseSchedule(), {name: [] for name in ERRORS}
+    denoiser = DiffusionDenoiser(load_prior("ffdnet", "cpu").network, schedule)
     for index in chosen.cases:
         case = split.case(index, SIDE)
         lr, truth = to_tensor(case.lr), torch.from_numpy(case.kernel)
@@ -87,7 +88,7 @@ def main() -> None:
             for weight in WEIGHTS:
                 run = Run(lr.device, torch.Generator().manual_seed(0), Monitor())
                 image = restore(
-                    Photo(lr), UniformBlur(kernel, SCALE, "canvas"), denoiser, schedule, finish, run, weight
+                    Photo(lr), UniformBlur(kernel, SCALE, "canvas"), denoiser, schedule, FINISH, run, weight
                 )
                 row[f"gain at {weight}"] = psnr(to_array(image, case.hr), case.hr) - baseline
             row |= {"cosine": cosine_similarity(kernel, truth), "mismatch": wiener_mismatch(kernel, truth, SCALE)}

@@ -20,7 +20,7 @@ from kf_core.training.kernel_families import ARCS_AND_SPIRALS, random_kernels
 FOLDER = Path(__file__).parent / "data" / "held_out"
 PHOTOS = sorted(FOLDER.glob("*.png"))
 KERNEL_SIZE, FINE = 24, 8  # taps per side; samples per tap and axis when a kernel is drawn
-SEED, SEEN_SEED, FRESH_SEED = 20261125, 20261205, 20261207
+SEED, SEEN_SEED, FRESH_SEED, KEPT_OUT_SEED = 20261125, 20261207, 20261209, 20261207
 TUNING, CORNERS, FINAL = range(36), range(24, 48), range(36, 48)
 
 
@@ -134,7 +134,7 @@ def seen(index: int, crop: int = 112) -> Pair:
 
 def kept_out(index: int, crop: int = 112) -> Pair:
     """Kernels of the family that the kernel estimator never learns from, on any part of any of the photographs."""
-    random = np.random.default_rng([FRESH_SEED, 1000 + index])
+    random = np.random.default_rng([KEPT_OUT_SEED, 1000 + index])
     taps = random_kernels(random, 1, ARCS_AND_SPIRALS)[0].numpy()
     return anywhere(f"{index:02d}_arc_or_spiral", random, taps, crop)
 

@@ -68,8 +68,9 @@ def test_more_of_the_image_is_taken_the_likelier_its_kernel():
     shares = [share_in(each, 0.1) for each in found]
     assert shares == sorted(shares) and len(set(shares)) == 4
     assert shares[0] == pytest.approx(least) and shares[-1] == pytest.approx(most)
-    # How like the network's kernel is says nothing of a simple one, nor is it known of Algorithm 1's.
-    for other in (replace(found[-1], source="simple"), replace(found[-1], likeness=None)):
+    # A simple kernel preferred to a likely one is as likely. Nothing is known of Algorithm 1's, nor of a page's.
+    assert share_in(replace(found[-1], source="simple"), 0.1) == pytest.approx(most)
+    for other in (replace(found[-1], likeness=None), replace(found[-1], evidence=replace(evidence, drawn=True))):
         assert share_in(other, 0.1) == pytest.approx(FITTED.largest_share)
 
 
@@ -81,6 +82,8 @@ def test_the_prior_has_more_weight_the_less_likely_the_kernel_and_the_residual_m
     assert weights[-1] == pytest.approx(finish.prior_weight_recovered)
     assert weights[0] > prior_weight_for("recovered", 0.0, finish) > weights[-1]  # nobody knows how likely
     assert prior_weight_for("given", 0.0, finish, 0.5) == finish.prior_weight_known  # nor is it asked
+    assert prior_weight_for("simple", 0.0, finish, 0.95) == weights[-1]
+    assert prior_weight_for("simple", 0.0, finish) == finish.prior_weight_simple > weights[-1]
     evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
     unlikely, likely = (Estimate(KERNEL, "recovered", evidence=evidence, likeness=each) for each in (0.84, 0.96))
     usual = FITTED.usual_residual

@@ -76,15 +76,14 @@ def prior_weight_for(source: str, noise: float, settings: FinishSettings, likene
     Args:
         source: of the kernel: "given", "recovered", "simple" or "same size".
         noise: of the photo, in grey levels.
-        likeness: 0..1, the cosine that a recovered kernel is expected to have with the true one; None: unknown.
+        likeness: 0..1, the cosine that the network's kernel is expected to have with the true one; None: unknown. A
+            simple kernel that was preferred to a likely one is like it, and as likely.
     """
     surely, unsure = settings.prior_weight_recovered, settings.prior_weight_unsure
     doubt = 0.5 if likeness is None else 1 - rise(likeness, FITTED.doubted_likenesses)
-    weights = {
-        "given": settings.prior_weight_known,
-        "simple": settings.prior_weight_simple,
-        "same size": settings.prior_weight_same_size,
-    }
+    weights = {"given": settings.prior_weight_known, "same size": settings.prior_weight_same_size}
+    if likeness is None:
+        weights["simple"] = settings.prior_weight_simple
     return weights.get(source, surely ** (1 - doubt) * unsure**doubt) + settings.noise_weight * noise**2
 
 

@@ -62,15 +62,27 @@ def share_in(estimate: Estimate, unexplained: float) -> float:
         assert estimate.likeness is not None
         return min(estimate.blurred, _by_likeness(estimate.likeness, SAME_SIZE_LIKENESS, SAME_SIZE_SHARES))
     assert estimate.evidence is not None
-    doubt = 0.0 if estimate.likeness is None else 1 - rise(estimate.likeness, FITTED.doubted_likenesses)
+    likeness = known_likeness(estimate)
+    if likeness is None:
+        doubt = 1.0 if estimate.source == "simple" else 0.0
+    else:
+        doubt = 1 - rise(likeness, FITTED.doubted_likenesses)
     return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate), doubt)
 
 
 def largest_share(estimate: Estimate) -> float:
     """0..1: how much of the image to take where nothing speaks against it."""
-    if estimate.likeness is None or estimate.source != "recovered":
+    likeness = known_likeness(estimate)
+    if likeness is None:
         return FITTED.largest_share
-    return _by_likeness(estimate.likeness, FITTED.likenesses, FITTED.largest_shares)
+    return _by_likeness(likeness, FITTED.likenesses, FITTED.largest_shares)
+
+
+def known_likeness(estimate: Estimate) -> float | None:
+    """0..1, the cosine that the kernel is expected to have with the true one; None where nobody knows: without a
+    network, and for text and drawings, whose kernel is chosen without asking it."""
+    drawn = estimate.evidence is not None and estimate.evidence.drawn
+    return None if drawn else estimate.likeness
 
 
 def _by_likeness(likeness: float, ends: tuple[float, float], values: tuple[float, float]) -> float:
@@ -89,7 +101,7 @@ def share(
 
     Args:
         largest: how much at most.
-        doubt: 0..1, how far the prior's weight was raised because the kernel may be wrong.
+        doubt: 0..1, how far the prior's weight was raised because the kernel may be wrong: more is left unexplained.
     """
     if evidence.agreement is None or source == "simple":
         doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
@@ -100,8 +112,7 @@ def share(
         least = FITTED.least_margin_compressed if evidence.compressed else FITTED.least_margin_learned
     clear = FITTED.undoubted_share - doubts
     blurred = 1 - math.exp(-max(evidence.margin - least, 0) / FITTED.faint_margin)
-    # The prior has more weight with a simple kernel or a doubted one, so that more of the photo is left unexplained.
-    usual = FITTED.usual_residual * (2 if source == "simple" else 1 + doubt)
+    usual = FITTED.usual_residual * (1 + doubt)
     limit = math.sqrt(usual**2 + evidence.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
     return min(largest, max(0.0, clear)) * blurred * max(0.0, explained)
