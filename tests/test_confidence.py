@@ -86,9 +86,9 @@ def test_the_prior_has_more_weight_the_less_likely_the_kernel_and_the_residual_m
     assert prior_weight_for("simple", 0.0, finish) == finish.prior_weight_simple > weights[-1]
     evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
     unlikely, likely = (Estimate(KERNEL, "recovered", evidence=evidence, likeness=each) for each in (0.84, 0.96))
-    usual = FITTED.usual_residual
-    assert share_in(unlikely, 1.8 * usual) == share_in(unlikely, 0.1)
-    assert share_in(likely, 1.8 * usual) < 0.5 * share_in(likely, 0.1)
+    least, most = FITTED.likely_residuals
+    assert share_in(likely, 0.9 * least) == share_in(likely, 0.1) > 1.5 * share_in(likely, 0.9 * most)
+    assert share_in(unlikely, 0.9 * most) == share_in(unlikely, 0.1) > 1.5 * share_in(unlikely, 1.9 * most)
 
 
 def test_an_unlikely_kernel_is_told_to_be_one_of_several():

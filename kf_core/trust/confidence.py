@@ -62,12 +62,7 @@ def share_in(estimate: Estimate, unexplained: float) -> float:
         assert estimate.likeness is not None
         return min(estimate.blurred, _by_likeness(estimate.likeness, SAME_SIZE_LIKENESS, SAME_SIZE_SHARES))
     assert estimate.evidence is not None
-    likeness = known_likeness(estimate)
-    if likeness is None:
-        doubt = 1.0 if estimate.source == "simple" else 0.0
-    else:
-        doubt = 1 - rise(likeness, FITTED.doubted_likenesses)
-    return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate), doubt)
+    return share(unexplained, estimate.evidence, estimate.source, largest_share(estimate), usual_residual(estimate))
 
 
 def largest_share(estimate: Estimate) -> float:
@@ -76,6 +71,15 @@ def largest_share(estimate: Estimate) -> float:
     if likeness is None:
         return FITTED.largest_share
     return _by_likeness(likeness, FITTED.likenesses, FITTED.largest_shares)
+
+
+def usual_residual(estimate: Estimate) -> float:
+    """Grey levels of RMS that an image may leave unexplained beside noise: the more, the more weight its prior has."""
+    likeness = known_likeness(estimate)
+    if likeness is None:
+        return FITTED.usual_residual * (2 if estimate.source == "simple" else 1)
+    least, most = FITTED.likely_residuals
+    return least + (most - least) * (1 - rise(likeness, FITTED.doubted_likenesses)) ** 2
 
 
 def known_likeness(estimate: Estimate) -> float | None:
@@ -95,13 +99,13 @@ def share(
     evidence: Evidence,
     source: str,
     largest: float = FITTED.largest_share,
-    doubt: float = 0.0,
+    usual: float = FITTED.usual_residual,
 ) -> float:
     """0..1: how much of the image to take, if `unexplained` is its `residual`; the rest is bicubic.
 
     Args:
         largest: how much at most.
-        doubt: 0..1, how far the prior's weight was raised because the kernel may be wrong: more is left unexplained.
+        usual: the `usual_residual`.
     """
     if evidence.agreement is None or source == "simple":
         doubts = FITTED.clutter_cost * max(0.0, evidence.clutter - FITTED.usual_clutter)
@@ -112,7 +116,6 @@ def share(
         least = FITTED.least_margin_compressed if evidence.compressed else FITTED.least_margin_learned
     clear = FITTED.undoubted_share - doubts
     blurred = 1 - math.exp(-max(evidence.margin - least, 0) / FITTED.faint_margin)
-    usual = FITTED.usual_residual * (1 + doubt)
     limit = math.sqrt(usual**2 + evidence.noise**2)
     explained = 1 - math.log(max(unexplained, limit) / limit)
     return min(largest, max(0.0, clear)) * blurred * max(0.0, explained)

@@ -39,6 +39,7 @@ class Fitted:
     faint_margin: nats per LR pixel; below, there is hardly a sign of any blur.
     usual_residual: grey levels of RMS beside noise; an image that leaves more unexplained is worth less, and nothing
         at e times as much.
+    likely_residuals: the same for a network's kernel, from a likely one to an unlikely one.
     texture: grey levels of white noise that the finest texture of clean photos, aliased, is taken for.
     colour_texture, flat_texture: the same of the flattest blocks, of differences between colours and of a grey photo.
     noise_crop: LR pixels per side of the part that a larger photo's noise is measured on.
@@ -73,6 +74,7 @@ class Fitted:
     excess_per_margin: float
     faint_margin: float
     usual_residual: float
+    likely_residuals: tuple[float, float]
     texture: float
     colour_texture: float
     flat_texture: float
