@@ -121,7 +121,7 @@ class FinishSettings:
     steps: int = setting(20, "forward passes of the denoiser", 1)
     prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
     # Errors of the kernel would ring. In between, and where nobody knows the likeness, it is in between.
-    prior_weight_recovered: float = setting(0.006, "mu with a recovered kernel that is very likely right", 0)
+    prior_weight_recovered: float = setting(0.012, "mu with a recovered kernel that is very likely right", 0)
     prior_weight_unsure: float = setting(0.048, "mu with a recovered kernel that may well be wrong", 0)
     # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
     # with the period of an LR pixel into the picture.
