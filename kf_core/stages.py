@@ -33,7 +33,7 @@ from kf_core.settings import FinishSettings, Settings
 from kf_core.state import State
 from kf_core.tiled import OVERLAP, RESTORE_BYTES, fits_at_once, in_tiles, tile_side
 from kf_core.trust.choose import choose_kernel
-from kf_core.trust.confidence import is_doubted, known_likeness, mix_with_bicubic, residual, share_in
+from kf_core.trust.confidence import doubt, is_doubted, mix_with_bicubic, residual, share_in
 from kf_core.trust.drawing import choose_for_drawing
 from kf_core.trust.fitted import FITTED
 from kf_core.trust.looks import looks_drawn
@@ -216,7 +216,7 @@ class RestoreImage:
         assert state.estimate is not None and photo.noise is not None
         mean = state.estimate.mean
         source = "same size" if mean else state.estimate.source
-        weight = prior_weight_for(source, photo.noise, finish, known_likeness(state.estimate))
+        weight = prior_weight_for(source, photo.noise, finish, doubt(state.estimate))
         if mean:
             kernel = convolved(kernel, window(mean))
         varying = None

@@ -17,7 +17,7 @@ from kf_core.physics.grid import luma
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_tensor
 from kf_core.restore.plug_and_play import prior_weight_for
-from kf_core.trust.confidence import UNSURE, confidence, largest_share, sentence, share_in
+from kf_core.trust.confidence import UNSURE, confidence, doubt, largest_share, sentence, share_in
 from kf_core.trust.fitted import FITTED
 
 KERNEL = gaussian_kernel(SIZE, 2.0)
@@ -76,13 +76,14 @@ def test_more_of_the_image_is_taken_the_likelier_its_kernel():
 
 def test_the_prior_has_more_weight_the_less_likely_the_kernel_and_the_residual_may_be_larger():
     finish = Settings.preset("fast").finish
-    weights = [prior_weight_for("recovered", 0.0, finish, likely) for likely in (0.5, 0.85, 0.9, 0.95, 1.0)]
+    doubts = [doubt(Estimate(KERNEL, "recovered", likeness=likely)) for likely in (0.5, 0.85, 0.9, 0.95, 1.0)]
+    weights = [prior_weight_for("recovered", 0.0, finish, each) for each in doubts]
     assert weights == sorted(weights, reverse=True) and len(set(weights)) == 3
     assert weights[0] == pytest.approx(finish.prior_weight_unsure)
     assert weights[-1] == pytest.approx(finish.prior_weight_recovered)
     assert weights[0] > prior_weight_for("recovered", 0.0, finish) > weights[-1]  # nobody knows how likely
     assert prior_weight_for("given", 0.0, finish, 0.5) == finish.prior_weight_known  # nor is it asked
-    assert prior_weight_for("simple", 0.0, finish, 0.95) == weights[-1]
+    assert prior_weight_for("simple", 0.0, finish, 0.0) == weights[-1]
     assert prior_weight_for("simple", 0.0, finish) == finish.prior_weight_simple > weights[-1]
     evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
     unlikely, likely = (Estimate(KERNEL, "recovered", evidence=evidence, likeness=each) for each in (0.84, 0.96))

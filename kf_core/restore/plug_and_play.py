@@ -31,7 +31,6 @@ from kf_core.progress import preview
 from kf_core.restore.overshoot import without_overshoot
 from kf_core.run import Run
 from kf_core.settings import FinishSettings
-from kf_core.trust.fitted import FITTED, rise
 
 
 @torch.no_grad()
@@ -70,20 +69,19 @@ def restore(
     return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)
 
 
-def prior_weight_for(source: str, noise: float, settings: FinishSettings, likeness: float | None = None) -> float:
+def prior_weight_for(source: str, noise: float, settings: FinishSettings, doubt: float | None = None) -> float:
     """mu for a kernel and a photo.
 
     Args:
         source: of the kernel: "given", "recovered", "simple" or "same size".
         noise: of the photo, in grey levels.
-        likeness: 0..1, the cosine that the network's kernel is expected to have with the true one; None: unknown. A
-            simple kernel that was preferred to a likely one is like it, and as likely.
+        doubt: 0..1, how far a recovered kernel is doubted; None: nobody knows. A simple kernel that was preferred to a
+            likely one is like it, and as likely.
     """
     surely, unsure = settings.prior_weight_recovered, settings.prior_weight_unsure
-    doubt = 0.5 if likeness is None else 1 - rise(likeness, FITTED.doubted_likenesses)
     weights = {"given": settings.prior_weight_known, "same size": settings.prior_weight_same_size}
-    if likeness is None:
-        weights["simple"] = settings.prior_weight_simple
+    if doubt is None:
+        weights["simple"], doubt = settings.prior_weight_simple, 0.5
     return weights.get(source, surely ** (1 - doubt) * unsure**doubt) + settings.noise_weight * noise**2
 
 

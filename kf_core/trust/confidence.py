@@ -75,11 +75,17 @@ def largest_share(estimate: Estimate) -> float:
 
 def usual_residual(estimate: Estimate) -> float:
     """Grey levels of RMS that an image may leave unexplained beside noise: the more, the more weight its prior has."""
-    likeness = known_likeness(estimate)
-    if likeness is None:
+    doubted = doubt(estimate)
+    if doubted is None:
         return FITTED.usual_residual * (2 if estimate.source == "simple" else 1)
     least, most = FITTED.likely_residuals
-    return least + (most - least) * (1 - rise(likeness, FITTED.doubted_likenesses)) ** 2
+    return least + (most - least) * doubted**2
+
+
+def doubt(estimate: Estimate) -> float | None:
+    """0..1, how far a kernel is doubted by its likeness alone; None where nobody knows that."""
+    likeness = known_likeness(estimate)
+    return None if likeness is None else 1 - rise(likeness, FITTED.doubted_likenesses)
 
 
 def known_likeness(estimate: Estimate) -> float | None:

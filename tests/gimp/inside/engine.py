@@ -173,7 +173,7 @@ def check_cancel_leaves_no_engine_and_no_pixels():
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    outcome = call(image, [layer], engine="", advanced="recovery.iterations=1000000")
+    outcome = call(image, [layer], engine="", advanced="finish.steps=1000000")
     thread.join()
     expect(killed, "it was not cancelled")
     expect(outcome.status != "success", "a cancelled run succeeded")
