@@ -115,7 +115,8 @@ class Training:
                 self.recent[name] = self.recent.get(name, 0.0) + value / len(results)
         self.recent["steps"] = self.recent.get("steps", 0) + 1
         for weight, *gradients in zip(weights, *(gradients for _, _, gradients in results), strict=True):
-            weight.grad = sum(gradients[1:], gradients[0]) / len(gradients)
+            mean = sum(gradients[1:], gradients[0]) / len(gradients)
+            weight.grad = mean.contiguous()  # a GPU's convolutions order theirs otherwise, which the optimiser refuses
         nn.utils.clip_grad_norm_(weights, recipe.clip)
         self.optimizer.step()
         self.step += 1
