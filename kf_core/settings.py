@@ -120,12 +120,13 @@ class FinishSettings:
     start: int = setting(100, "first timestep", 1)
     steps: int = setting(20, "forward passes of the denoiser", 1)
     prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
-    # Errors of the kernel would ring. In between, and where nobody knows the likeness, it is in between.
+    # Errors of the kernel would ring. The weight goes from the first to the second as the kernel's likeness falls; of a
+    # kernel whose likeness nobody knows it is halfway.
     prior_weight_recovered: float = setting(0.012, "mu with a recovered kernel that is very likely right", 0)
     prior_weight_unsure: float = setting(0.048, "mu with a recovered kernel that may well be wrong", 0)
-    # A simple kernel stands in where the photo says little. It tends to be too wide, which puts a comb-like pattern
-    # with the period of an LR pixel into the picture.
-    prior_weight_simple: float = setting(0.05, "mu with a simple kernel", 0)
+    # A simple kernel stands in where a search failed; one preferred to a learned kernel has that one's weight. It tends
+    # to be too wide, which puts a comb-like pattern with the period of an LR pixel into the picture.
+    prior_weight_simple: float = setting(0.05, "mu with a simple kernel in place of a searched one", 0)
     prior_weight_same_size: float = setting(0.4, "mu with a recovered kernel at scale 1, of 16 times as many pixels", 0)
     noise_weight: float = setting(0.0015, "added to mu for each squared grey level of noise", 0)
     # Text and drawings get all of it, whatever is said here: with less their image stays near its blurred start.

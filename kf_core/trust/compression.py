@@ -98,9 +98,8 @@ def quantised_blocks(lr: Tensor, monitor: Monitor | None = None) -> tuple[Tensor
     if best < faint and (best < FITTED.lattice or best < clear):
         return None
     # A JPEG that was saved again has the steps of both: the coarse ones took more.
-    near = (scores[max(0, number - PEAK) : number + PEAK + 1] for number in range(len(scores)))
-    peaks = (score >= min(faint, best) and score == max(around) for score, around in zip(scores, near, strict=True))
-    return blocks, tables[list(peaks).index(True)]
+    peaks = [score == max(scores[max(0, at - PEAK) : at + PEAK + 1]) for at, score in enumerate(scores)]
+    return blocks, next(t for t, s, peak in zip(tables, scores, peaks, strict=True) if peak and s >= min(faint, best))
 
 
 def lattice_score(blocks: Tensor, step: Tensor) -> float:
