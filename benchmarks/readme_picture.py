@@ -18,7 +18,7 @@ from kf_core import Settings, super_resolve
 from kf_core.physics.kernel import cosine_similarity
 from kf_core.scores import psnr
 
-CASE, PART, SIDE = 14, 256, 352  # of the large picture PART pixels a side are shown, each picture SIDE wide
+CASE, PART, SIDE = 4, 256, 352  # of the large picture PART pixels a side are shown, each picture SIDE wide
 PATH = Path(__file__).parents[1] / "docs" / "images" / "first.png"
 
 

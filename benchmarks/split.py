@@ -20,7 +20,7 @@ from kf_core.training.kernel_families import ARCS_AND_SPIRALS, random_kernels
 FOLDER = Path(__file__).parent / "data" / "held_out"
 PHOTOS = sorted(FOLDER.glob("*.png"))
 KERNEL_SIZE, FINE = 24, 8  # taps per side; samples per tap and axis when a kernel is drawn
-SEED, SEEN_SEED, FRESH_SEED, KEPT_OUT_SEED = 20261125, 20261211, 20261213, 20261207
+SEED, SEEN_SEED, FRESH_SEED, KEPT_OUT_SEED = 20261125, 20261213, 20261215, 20261207
 TUNING, CORNERS, FINAL = range(36), range(24, 48), range(36, 48)
 
 

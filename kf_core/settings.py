@@ -121,9 +121,10 @@ class FinishSettings:
     steps: int = setting(20, "forward passes of the denoiser", 1)
     prior_weight_known: float = setting(0.001, "mu, the weight of the prior against the photo, with a known kernel", 0)
     # Errors of the kernel would ring. The weight goes from the first to the second as the kernel's likeness falls; of a
-    # kernel whose likeness nobody knows it is halfway.
-    prior_weight_recovered: float = setting(0.012, "mu with a recovered kernel that is very likely right", 0)
-    prior_weight_unsure: float = setting(0.048, "mu with a recovered kernel that may well be wrong", 0)
+    # kernel whose likeness nobody knows it is halfway. Both are for a kernel of five LR pixels' area; a wider one's is
+    # less, as the root of its area.
+    prior_weight_recovered: float = setting(0.009, "mu with a recovered kernel that is very likely right", 0)
+    prior_weight_unsure: float = setting(0.07, "mu with a recovered kernel that may well be wrong", 0)
     # A simple kernel stands in where a search failed; one preferred to a learned kernel has that one's weight. It tends
     # to be too wide, which puts a comb-like pattern with the period of an LR pixel into the picture.
     prior_weight_simple: float = setting(0.05, "mu with a simple kernel in place of a searched one", 0)

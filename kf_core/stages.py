@@ -26,7 +26,7 @@ from kf_core.photo import Photo
 from kf_core.physics.blur import UniformBlur
 from kf_core.physics.noise_field import NoiseField
 from kf_core.physics.varying import VaryingBlur
-from kf_core.restore.plug_and_play import prior_weight_for, restore
+from kf_core.restore.plug_and_play import kernel_area, prior_weight_for, restore
 from kf_core.run import Run
 from kf_core.same_size import convolved, window
 from kf_core.settings import FinishSettings, Settings
@@ -216,7 +216,8 @@ class RestoreImage:
         assert state.estimate is not None and photo.noise is not None
         mean = state.estimate.mean
         source = "same size" if mean else state.estimate.source
-        weight = prior_weight_for(source, photo.noise, finish, doubt(state.estimate))
+        area = kernel_area(kernel, scale)
+        weight = prior_weight_for(source, photo.noise, finish, doubt(state.estimate), area)
         if mean:
             kernel = convolved(kernel, window(mean))
         varying = None

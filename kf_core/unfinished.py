@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kf_core.errors import CannotWrite
+from kf_core.errors import CannotWrite, reason
 from kf_core.files.atomic import free_space, write_atomically
 from kf_core.physics.grid import Box
 
@@ -56,7 +56,7 @@ class Unfinished:
             _claim_room(folder / PIXELS)
         except OSError as error:
             hint = "Make room on that disk, or give another folder for unfinished work."
-            raise CannotWrite(f"The unfinished picture cannot be kept in {folder}.", hint) from error
+            raise CannotWrite(f"The unfinished picture cannot be kept in {folder}: {reason(error)}.", hint) from error
         return cls(pixels, folder, job)
 
     def add(self, box: Box, squares: float, share: float | None) -> None:

@@ -16,7 +16,7 @@ from kf_core.kernels.learned import LIKENESS, likeness, signs
 from kf_core.physics.grid import luma
 from kf_core.physics.kernel import gaussian_kernel
 from kf_core.pixels import to_tensor
-from kf_core.restore.plug_and_play import prior_weight_for
+from kf_core.restore.plug_and_play import USUAL_AREA, prior_weight_for
 from kf_core.trust.confidence import UNSURE, confidence, doubt, largest_share, sentence, share_in
 from kf_core.trust.fitted import FITTED
 
@@ -85,6 +85,8 @@ def test_the_prior_has_more_weight_the_less_likely_the_kernel_and_the_residual_m
     assert prior_weight_for("given", 0.0, finish, 0.5) == finish.prior_weight_known  # nor is it asked
     assert prior_weight_for("simple", 0.0, finish, 0.0) == weights[-1]
     assert prior_weight_for("simple", 0.0, finish) == finish.prior_weight_simple > weights[-1]
+    wide, usual, thin = (prior_weight_for("recovered", 0.0, finish, 0.5, area) for area in (20.0, USUAL_AREA, 1.25))
+    assert (wide, thin) == (pytest.approx(usual / 2), pytest.approx(usual * 2))
     evidence = Evidence(1.0, 0.1, 0.0, 0.0, agreement=0.99)
     unlikely, likely = (Estimate(KERNEL, "recovered", evidence=evidence, likeness=each) for each in (0.84, 0.96))
     least, most = FITTED.likely_residuals

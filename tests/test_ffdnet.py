@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import kf_core
-from benchmarks.kf144 import PHOTOS
+from benchmarks.kf144 import PHOTOS, pair
 from kf_core.checkpoints.file import FFDNET, PRIOR, save_prior
 from kf_core.checkpoints.load import load_prior
 from kf_core.denoisers.base import denoise_tiled, turned, turned_back
@@ -19,6 +19,7 @@ from kf_core.denoisers.ffdnet import VARIANCE, FFDNet
 from kf_core.denoisers.patch import PatchDiffusion
 from kf_core.denoisers.schedule import NoiseSchedule
 from kf_core.errors import BadInput, BadPrior, BadSetting
+from kf_core.pixels import to_tensor
 from kf_core.progress import Monitor
 from kf_core.training.error_table import errors_by_noise
 from kf_core.training.train_prior import RECIPE, as_tensor, train_prior
@@ -163,3 +164,14 @@ def test_the_bundled_one_is_about_as_good_as_pd_at_the_noise_it_is_for():
     for own, patches in zip(*errors, strict=False):
         if 5 <= own["t"] <= 100:
             assert own["prior"] < 1.1 * patches["prior"], own
+
+
+@pytest.mark.parametrize("photo", [2, 6, 10])
+def test_the_bundled_one_knows_colours(photo):
+    """One that learned from grey photographs takes colours for noise, which the luma does not show."""
+    clean, sigma = to_tensor(pair(photo, 0, 32).hr), math.sqrt(SCHEDULE.variance(20))
+    noise = sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    denoised = DiffusionDenoiser(load_prior("ffdnet", "cpu").network, SCHEDULE)(clean + noise, sigma)
+    colours = (error - error.mean(1, keepdim=True) for error in (denoised - clean, noise))
+    left, put = (float(each.square().mean().sqrt()) for each in colours)
+    assert left < 0.45 * put

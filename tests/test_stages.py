@@ -16,7 +16,7 @@ from kf_core.kernels.base import Estimate
 from kf_core.kernels.corrnet import CorrNet
 from kf_core.kernels.learned import LearnedKernel
 from kf_core.physics.kernel import cosine_similarity, default_kernel_size, gaussian_kernel
-from kf_core.restore.plug_and_play import prior_weight_for
+from kf_core.restore.plug_and_play import kernel_area, prior_weight_for
 from kf_core.settings import Settings
 
 torch.set_num_threads(1)
@@ -59,11 +59,9 @@ def test_a_toy_estimator_runs_through_super_resolve(photo):
     found = kf_core.super_resolve(photo, settings, estimator=FixedEstimator())
     np.testing.assert_allclose(found.kernel, gaussian_kernel(12, 1.5), rtol=1e-5)
     assert set(found.report["iterations"]) == {"finish"}
-    given = kf_core.super_resolve(
-        photo,
-        tiny(f"finish.prior_weight_known={prior_weight_for('recovered', 0.0, settings.finish)}"),
-        kernel=found.kernel,
-    )
+    area = kernel_area(torch.from_numpy(found.kernel), 2)
+    weight = prior_weight_for("recovered", 0.0, settings.finish, area=area)
+    given = kf_core.super_resolve(photo, tiny(f"finish.prior_weight_known={weight}"), kernel=found.kernel)
     assert np.array_equal(found.image, given.image)  # nothing but the weight of the prior tells them apart
     alone = kf_core.recover_kernel(photo, settings, estimator=FixedEstimator())
     assert alone.image is None and np.array_equal(alone.kernel, found.kernel)
@@ -173,10 +171,9 @@ def test_the_consistency_error_is_that_of_the_kernels_own_picture(photo):
     doubted = kf_core.super_resolve(
         photo, tiny("doubt=True", "refine.rounds=0", "kernel_crop=0"), estimator=FixedEstimator()
     ).report
-    weight = doubted["settings"]["finish"][f"prior_weight_{doubted['kernel_source']}"]
-    own = kf_core.super_resolve(
-        photo, tiny(f"finish.prior_weight_known={weight}"), kernel=np.array(doubted["kernel"])
-    ).report
+    assert doubted["kernel_source"] == "simple"
+    weight, kernel = doubted["settings"]["finish"]["prior_weight_simple"], np.array(doubted["kernel"])
+    own = kf_core.super_resolve(photo, tiny(f"finish.prior_weight_known={weight}"), kernel=kernel).report
     assert doubted["confidence"] <= 0.8  # so the picture that is shown is a mixture
     expected = own["consistency_rms_grey_levels"]
     assert doubted["consistency_rms_grey_levels"] == pytest.approx(expected, rel=1e-3)

