@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.kernels import PARTS, SIDE
 from benchmarks.kf12 import RESULTS
 from benchmarks.kf144 import SCALE, Pair, ssim
-from benchmarks.publish import engine
+from benchmarks.publish import ROOT, engine
 from benchmarks.rivals.base import Outcome, Rival, our_finish
 from benchmarks.rivals.kernelgan import kernel_gan
 from benchmarks.rivals.ours import always_simple, kernel_fusion
@@ -44,7 +44,7 @@ RIVALS: dict[str, Rival] = {
     "KernelFusion": kernel_fusion,
 }
 OURS = ("best simple kernel", "KernelFusion")
-IMAGES = Path("build/rivals")  # for the contact sheet
+IMAGES = ROOT / "build" / "rivals"  # for the contact sheet
 NOT_RUN = "MetaKernelGAN, DIP-FKP, ZSSR (KernelGAN's own finish), LPIPS: code or weights only from repositories"
 
 
@@ -63,7 +63,6 @@ def row_of(name: str, case: Pair, kept: dict | None = None) -> tuple[dict, np.nd
         began = time.monotonic()
         outcome = RIVALS[name](case.lr, SCALE)
         row = {"rival": name, "case": case.name, "seconds": time.monotonic() - began}
-    row["engine"] = engine()
     image = outcome.image
     if image is not None:
         row |= {"gain": psnr(image, case.hr) - base, "ssim": ssim(image, case.hr)}
@@ -87,9 +86,9 @@ def image_of(name: str, case: Pair) -> Path:
     return IMAGES / f"{case.name} {name}.png".replace(" ", "_")
 
 
-def is_up_to_date(row: dict) -> bool:
-    """Whether this engine would make the same of it."""
-    return row.get("engine") == engine() or not (row["rival"] in OURS or "gain with our finish" in row)
+def is_up_to_date(row: dict, today: dict) -> bool:
+    """Whether the engine of today would make the same of it."""
+    return row.get("engine") == today or not (row["rival"] in OURS or "gain with our finish" in row)
 
 
 def best_cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -132,27 +131,26 @@ def main() -> None:
     path = RESULTS / f"rivals_{chosen.cases}.json"
     rows = json.loads(path.read_text("utf-8"))["rows"] if chosen.resume and path.is_file() else []
     about = {"machine": f"{platform.machine()}, CPU", "date": time.strftime("%Y-%m-%d"), "not run": NOT_RUN}
-    kept = {(row["rival"], row["case"]): row for row in rows}
+    kept, today = {(row["rival"], row["case"]): row for row in rows}, engine()
     IMAGES.mkdir(parents=True, exist_ok=True)
     sheet, names = [], []
     for index in chosen.only if chosen.only is not None else range(count):
         case = make(index, SIDE)
         for name in chosen.rivals:
-            row, path_of_image = kept.get((name, case.name)), image_of(name, case)
-            if row and is_up_to_date(row) and path_of_image.is_file():
+            row, image_path = kept.get((name, case.name)), image_of(name, case)
+            if row and is_up_to_date(row, today) and image_path.is_file():
                 continue
             only_kernel = row if row and "kernel" in row and "gain" not in row else None
-            kept[name, case.name], image = row_of(name, case, only_kernel)
-            write_picture(path_of_image, Picture(image))
-            rows = list(kept.values())
-            path.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
-            row = kept[name, case.name]
+            row, image = row_of(name, case, only_kernel)
+            kept[name, case.name] = row | {"engine": today}
+            write_picture(image_path, Picture(image))
+            path.write_text(json.dumps({"about": about, "rows": list(kept.values())}, indent=1) + "\n")
             gain = row.get("gain", row.get("gain with our finish"))
             print(f"{case.name}, {name}: {gain:+.2f} dB, {row['seconds']:.0f} s", flush=True)
         images = [read_picture(image_of(name, case)).pixels for name in chosen.rivals]
         sheet.append([case.lr, *images, case.hr])
         names.append(case.name)
-    print(f"\n{about}\n\n{table(rows)}")
+    print(f"\n{about}\n\n{table(list(kept.values()))}")
     heads = ["small", *chosen.rivals, "truth"]
     write_picture(path.with_suffix(".jpg"), Picture(contact_sheet(sheet, heads, names, height=160)))
 

@@ -84,12 +84,11 @@ def prior_weight_for(
         area: of the kernel, as `kernel_area` has it. The wider a kernel, the less light goes through each tap, and the
             less a wrong tap costs.
     """
-    thinner = math.sqrt(USUAL_AREA / area)
-    surely, unsure = settings.prior_weight_recovered * thinner, settings.prior_weight_unsure * thinner
     weights = {"given": settings.prior_weight_known, "same size": settings.prior_weight_same_size}
     if doubt is None:
         weights["simple"], doubt = settings.prior_weight_simple, 0.5
-    return weights.get(source, surely ** (1 - doubt) * unsure**doubt) + settings.noise_weight * noise**2
+    recovered = settings.prior_weight_recovered ** (1 - doubt) * settings.prior_weight_unsure**doubt
+    return weights.get(source, recovered * math.sqrt(USUAL_AREA / area)) + settings.noise_weight * noise**2
 
 
 def kernel_area(kernel: Tensor, scale: int) -> float:
